@@ -1,0 +1,142 @@
+"""`heed <verb> --config recipe.yaml key=value`: parse, call, print.  Nothing heavy is imported before a verb is known."""
+
+import os
+import sys
+from pathlib import Path
+
+from heed.errors import RunError, UserError, nearest
+
+# verb: (module, what it does).  Resolved when used, so that `heed --help` answers at once.
+VERBS = {
+    "run": ("heed.workflows.run", "run a recipe of several stages, each from where it stopped"),
+    "pretrain": ("heed.workflows.pretrain", "train a causal language model (and its tokenizer) on plain text"),
+    "sft": ("heed.workflows.sft", "supervised fine-tuning on demonstrations, loss on the responses only"),
+    "sample": ("heed.workflows.sample", "write K completions for every prompt"),
+    "label": ("heed.workflows.label", "have the completions ranked, into the store"),
+    "reward": ("heed.workflows.reward", "train a reward model on K-way rankings"),
+    "ppo": ("heed.workflows.ppo", "improve a policy against a reward, near a reference"),
+    "evaluate": ("heed.workflows.evaluate", "compare checkpoints on held-out prompts, with intervals"),
+    "report": ("heed.workflows.report", "make report.html of a run"),
+    "chat": ("heed.workflows.chat", "talk with a checkpoint in the terminal"),
+    "doctor": ("heed.workflows.doctor", "check a dataset, a checkpoint or a run and say what is wrong"),
+    "convert": ("heed.workflows.convert", "make a Hugging Face directory of another format"),
+}
+
+USAGE = """heed: train models from what people prefer
+
+usage: heed <verb> [--config recipe.yaml] [key=value ...]
+       heed <verb> --help        every setting of a verb, with its default
+
+verbs:
+{verbs}
+
+examples:
+  heed run --config recipes/seal_bay_ppo_1m.yaml          the whole journey on the embedded world
+  heed sft model=gpt2 dataset=my_answers.jsonl output_dir=runs/mine/sft
+  heed ppo --config recipes/seal_bay_ppo_1m.yaml kl_coef=0.1
+  heed chat model=runs/mine/sft/model
+
+A recipe is a YAML file of settings; key=value on the command line wins over it, the last one over all.
+Killed at any moment, the same command continues where it stopped.
+"""
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Entry point: exit 0 when done, 2 for a mistake in the input, 3 for a fault in the run, 130 when interrupted."""
+    # Small operations on a few cores wait for each other longer than they work; more cores are used by more processes.
+    os.environ.setdefault("OMP_NUM_THREADS", "1" if (os.cpu_count() or 1) <= 4 else str((os.cpu_count() or 1) // 2))
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    argv = sys.argv[1:] if argv is None else argv
+    try:
+        _dispatch(argv)
+    except (UserError, RunError) as error:
+        print(f"heed: {error}", file=sys.stderr)
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        print("heed: interrupted; the same command continues from the last checkpoint", file=sys.stderr)
+        sys.exit(130)
+    except BrokenPipeError:
+        os._exit(141)
+    except OSError as error:
+        import errno
+
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES):
+            raise
+        print(f"heed: cannot write {error.filename or ''}: {error.strerror}; the last checkpoint is untouched", file=sys.stderr)
+        sys.exit(RunError.exit_code)
+
+
+def _dispatch(argv: list[str]) -> None:
+    if not argv or argv[0] in ("-h", "--help", "help"):
+        verbs = "\n".join(f"  {name:<10}{text}" for name, (_, text) in VERBS.items())
+        print(USAGE.format(verbs=verbs).rstrip())
+        return
+    if argv[0] in ("-V", "--version"):
+        from heed import __version__
+
+        print(f"heed {__version__}")
+        return
+    verb, rest = argv[0], argv[1:]
+    if verb not in VERBS:
+        raise UserError(f"unknown verb {verb!r}{nearest(verb, VERBS)}")
+    if "-h" in rest or "--help" in rest:
+        _print_help(verb)
+        return
+    config, assignments = _arguments(rest)
+    module = _workflow(verb)
+    module.run(_settings(verb, module, config, assignments))
+
+
+def _workflow(verb: str):
+    import importlib
+
+    try:
+        return importlib.import_module(VERBS[verb][0])
+    except ModuleNotFoundError as error:
+        if (error.name or "").startswith("heed"):
+            raise
+        raise UserError(f"`heed {verb}` needs the package {error.name!r}: pip install 'heed[all]'") from None
+
+
+def _arguments(rest: list[str]) -> tuple[Path | None, list[str]]:
+    """--config FILE (or a bare FILE.yaml) and key=value words, in any order; `--key value` is accepted as key=value."""
+    config, assignments, words = None, [], list(rest)
+    while words:
+        word = words.pop(0)
+        if word in ("--config", "-c"):
+            if not words:
+                raise UserError("--config wants a file")
+            config = Path(words.pop(0))
+        elif word.startswith("--config="):
+            config = Path(word.partition("=")[2])
+        elif word.startswith("--") and "=" not in word and words:
+            assignments.append(f"{word[2:]}={words.pop(0)}")
+        elif "=" in word:
+            assignments.append(word.removeprefix("--"))
+        elif word.endswith((".yaml", ".yml")) and config is None:
+            config = Path(word)
+        else:
+            raise UserError(f"cannot read {word!r}: expected key=value or --config FILE")
+    return config, assignments
+
+
+def _settings(verb: str, module, config: Path | None, assignments: list[str]):
+    from heed.config import make, override, read_recipe
+
+    values = read_recipe(config) if config else {}
+    if verb != "run" and "stages" in values:
+        from heed.workflows.run import stage_settings
+
+        values = stage_settings(values, verb, str(config))
+    return make(module.SETTINGS, override(values, assignments), str(config) if config else f"heed {verb}")
+
+
+def _print_help(verb: str) -> None:
+    from heed.config import describe
+
+    module = _workflow(verb)
+    print((module.__doc__ or VERBS[verb][1]).strip())
+    print(f"\nusage: heed {verb} [--config recipe.yaml] [key=value ...]\n\nsettings:")
+    for key, kind, default, text in describe(module.SETTINGS):
+        shown = "required" if default is ... else f"default {default!r}" if default is not None else "optional"
+        print(f"  {key:<28}{text}\n  {'':<28}{kind}, {shown}" if text else f"  {key:<28}{kind}, {shown}")
