@@ -108,7 +108,7 @@ def resolve_function(name: str, what: str = "function") -> Callable:
     except ModuleNotFoundError as error:
         if error.name and not module_name.startswith(error.name):
             raise
-        raise UserError(f"{what} {name!r}: there is no module {module_name!r} here or among the installed ones") from None
+        raise UserError(f"{what} {name!r}: no module {module_name!r} here or among the installed ones") from None
     function = getattr(module, attribute, None)
     if not callable(function):
         choices = [n for n, v in vars(module).items() if inspect.isfunction(v) and not n.startswith("_")]
@@ -125,7 +125,8 @@ def _fields(kind: type) -> dict[str, tuple[Any, Any]]:
         return {n: (f.annotation, ... if f.is_required() else f.get_default(call_default_factory=True))
                 for n, f in kind.model_fields.items()}
     hints = typing.get_type_hints(kind)
-    return {f.name: (hints[f.name], ... if f.default is dataclasses.MISSING else f.default) for f in dataclasses.fields(kind)}
+    return {f.name: (hints[f.name], ... if f.default is dataclasses.MISSING else f.default)
+            for f in dataclasses.fields(kind)}
 
 
 def _nested(annotation: Any) -> type | None:
@@ -151,7 +152,9 @@ def _explain(kind: type, error: Mapping[str, Any], where: str) -> str:
         text = _comments(kind).get(key, "")
         return f"{where}: {key!r} is required" + (f": {text}" if text else "")
     message = error["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
-    return f"{where}: {key} = {error.get('input')!r}: expected {message}" if message != error["msg"] else f"{where}: {key}: {message}"
+    if message == error["msg"]:
+        return f"{where}: {key}: {message}"
+    return f"{where}: {key} = {error.get('input')!r}: expected {message}"
 
 
 def _comments(kind: type) -> dict[str, str]:

@@ -1,4 +1,7 @@
-"""`heed <verb> --config recipe.yaml key=value`: parse, call, print.  Nothing heavy is imported before a verb is known."""
+"""`heed <verb> --config recipe.yaml key=value`: parse, call, print.
+
+Nothing heavy is imported before a verb is known.
+"""
 
 import os
 import sys
@@ -62,7 +65,8 @@ def main(argv: list[str] | None = None) -> None:
 
         if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES):
             raise
-        print(f"heed: cannot write {error.filename or ''}: {error.strerror}; the last checkpoint is untouched", file=sys.stderr)
+        where = error.filename or ""
+        print(f"heed: cannot write {where}: {error.strerror}; the last checkpoint is untouched", file=sys.stderr)
         sys.exit(RunError.exit_code)
 
 
