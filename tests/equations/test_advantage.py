@@ -107,19 +107,24 @@ def test_one_completion_has_no_siblings(lonely):
 # --- whitening: what went wrong elsewhere ---------------------------------------------------------------------------
 
 
+def some_numbers(mean):
+    g = torch.Generator().manual_seed(0)
+    return torch.randn(4, 7, generator=g) + mean, torch.rand(4, 7, generator=g) < 0.7
+
+
 def unmasked(x, mask):
     return x[mask]
 
 
 def test_advantages_come_out_centred():
     """torchtune/rlhf/rewards.py has shift_mean the other way round: its whitened advantages keep their mean."""
-    x, mask = torch.randn(4, 7) + 3, torch.rand(4, 7, generator=torch.Generator().manual_seed(0)) < 0.7
+    x, mask = some_numbers(3)
     assert unmasked(whiten(x, mask), mask).mean().abs() < 1e-5
     assert unmasked(whiten(x, mask, shift_mean=True), mask).mean().abs() < 1e-5
 
 
 def test_rewards_keep_their_mean():
-    x, mask = torch.randn(4, 7) - 2, torch.rand(4, 7, generator=torch.Generator().manual_seed(0)) < 0.7
+    x, mask = some_numbers(-2)
     whitened = unmasked(whiten(x, mask, shift_mean=False), mask)
     assert whitened.mean().item() == pytest.approx(unmasked(x, mask).mean().item(), abs=1e-5)
     assert whitened.std(unbiased=False).item() == pytest.approx(1.0, abs=1e-4)
