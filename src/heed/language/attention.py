@@ -1,0 +1,72 @@
+"""Attention over a packed row, for any transformers model: registered under the name "heed_packed".
+
+transformers hands every attention layer's queries, keys and values to a function named in the model's config, with the
+keyword arguments of the call.  Ours cuts the packed row into the rectangles of a Plan and puts the results back.
+"""
+
+import contextlib
+from collections.abc import Iterator
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
+
+from heed.errors import UserError
+from heed.language.batches import Packed
+
+NAME = "heed_packed"
+
+
+def packed_attention(module: nn.Module, query: Tensor, key: Tensor, value: Tensor, attention_mask: Tensor | None,
+                     scaling: float | None = None, dropout: float = 0.0, packed: Packed | None = None,
+                     sliding_window: int | None = None, softcap: float | None = None, **_) -> tuple[Tensor, None]:
+    """query [1, H, N, D], key and value [1, H_kv, N, D] -> [1, N, H, D]."""
+    if packed is None:
+        raise RuntimeError("heed_packed attention was called without a packed batch")
+    if softcap is not None:
+        raise UserError("this model caps its attention logits, which packed attention does not do: set packing=false")
+    q, k, v = query[0].transpose(0, 1), key[0].transpose(0, 1), value[0].transpose(0, 1)  # [N, H, D]
+    if q.shape[1] != k.shape[1]:
+        k, v = (x.repeat_interleave(q.shape[1] // x.shape[1], 1) for x in (k, v))
+    dropout = dropout if module.training else 0.0
+    pieces = []
+    for bucket in packed.plan:
+        b, length = bucket.queries.shape
+        if bucket.whole:
+            qb, kb, vb = (x.unflatten(0, (b, length)) for x in (q, k, v))
+        else:
+            qb, kb, vb = q[bucket.queries], k[bucket.keys], v[bucket.keys]
+        mask = bucket.mask
+        if sliding_window is not None and bucket.keys.shape[1] > sliding_window:
+            mask = _window(packed.position_ids[0], bucket, sliding_window)
+        out = F.scaled_dot_product_attention(qb.transpose(1, 2), kb.transpose(1, 2), vb.transpose(1, 2), attn_mask=mask,
+                                             dropout_p=dropout, is_causal=mask is None, scale=scaling).transpose(1, 2)
+        pieces.append(out.flatten(0, 1) if bucket.whole else out[bucket.real])
+    result = pieces[0] if packed.order is None else torch.cat(pieces)[packed.order]
+    return result[None], None
+
+
+def _window(positions: Tensor, bucket, window: int) -> Tensor:
+    """The bucket's mask, narrowed to the last `window` positions before each query."""
+    queries, keys = positions[bucket.queries][:, :, None], positions[bucket.keys][:, None, :]
+    near = (queries - keys < window)[:, None]
+    if bucket.mask is not None:
+        return near & bucket.mask
+    steps = torch.arange(near.shape[-1], device=near.device)  # by place, not position: filling repeats a position
+    return near & (steps[None] <= steps[:, None])
+
+
+ALL_ATTENTION_FUNCTIONS.register(NAME, packed_attention)
+
+
+@contextlib.contextmanager
+def using_packed_attention(model: nn.Module) -> Iterator[None]:
+    """The model attends by Plan inside the block, and as before after it."""
+    config = model.config
+    before = config._attn_implementation
+    config._attn_implementation = NAME
+    try:
+        yield
+    finally:
+        config._attn_implementation = before

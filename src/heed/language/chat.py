@@ -1,0 +1,139 @@
+"""From records to token ids and back: chat templates, a PAD that is not EOS, and nothing tokenised twice.
+
+A completion is always tokenised apart from its prompt, because that is how it is sampled: the ids a model was trained on
+are the ids it will meet.
+"""
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from heed.errors import UserError
+from heed.records import Demonstration, Message, Prompt
+
+PAD, EOS, SYSTEM, USER, ASSISTANT = "<|pad|>", "<|eos|>", "<|system|>", "<|user|>", "<|assistant|>"
+TEMPLATE = ("{% for message in messages %}{{ '<|' + message['role'] + '|>' + message['content'] + '<|eos|>' }}{% endfor %}"
+            "{% if add_generation_prompt %}{{ '<|assistant|>' }}{% endif %}")
+
+
+def train_tokenizer(texts: Iterable[str], vocab_size: int, extra: Sequence[str] = ()):
+    """A byte-level BPE tokenizer trained here, with heed's special tokens and chat template."""
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+    from transformers import PreTrainedTokenizerFast
+
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    special = [PAD, EOS, SYSTEM, USER, ASSISTANT, *extra]
+    trainer = trainers.BpeTrainer(vocab_size=vocab_size, special_tokens=special, show_progress=False,
+                                  initial_alphabet=pre_tokenizers.ByteLevel.alphabet())
+    tokenizer.train_from_iterator(texts, trainer)
+    fast = PreTrainedTokenizerFast(tokenizer_object=tokenizer, pad_token=PAD, eos_token=EOS,
+                                   additional_special_tokens=[SYSTEM, USER, ASSISTANT, *extra],
+                                   clean_up_tokenization_spaces=False)
+    fast.chat_template = TEMPLATE
+    return fast
+
+
+def load_tokenizer(name: str):
+    """The tokenizer of a model, with a PAD that is not EOS and a chat template (heed's own where it has none)."""
+    from transformers import AutoTokenizer
+
+    if Path(name).is_dir() and not any((Path(name) / f).exists() for f in ("tokenizer.json", "tokenizer_config.json")):
+        raise UserError(f"{name} has no tokenizer beside its weights (expected tokenizer.json)")
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(name)
+    except (OSError, ValueError, KeyError) as error:
+        raise UserError(f"cannot load the tokenizer of {name}: {str(error).splitlines()[0]}") from None
+    if tokenizer.eos_token_id is None:
+        raise UserError(f"the tokenizer of {name} has no EOS token; a completion could never end")
+    if tokenizer.pad_token_id is None or tokenizer.pad_token_id == tokenizer.eos_token_id:
+        tokenizer.add_special_tokens({"pad_token": PAD})  # PAD = EOS would mask EOS out of every loss
+    return tokenizer
+
+
+def fit_embeddings(model, tokenizer) -> None:
+    """Give the model a row for every token, and the special ids its tokenizer has."""
+    if len(tokenizer) > model.get_input_embeddings().weight.shape[0]:
+        model.resize_token_embeddings(len(tokenizer), mean_resizing=True)
+    for config in (model.config, getattr(model, "generation_config", None)):
+        if config is not None:
+            config.pad_token_id, config.eos_token_id = tokenizer.pad_token_id, tokenizer.eos_token_id
+
+
+def add_chat_template(tokenizer) -> None:
+    """Give a tokenizer without a chat template heed's own, with the role tokens it needs."""
+    if tokenizer.chat_template:
+        return
+    tokenizer.add_special_tokens({"additional_special_tokens": [SYSTEM, USER, ASSISTANT]})
+    tokenizer.chat_template = TEMPLATE.replace(EOS, tokenizer.eos_token)
+
+
+def encode_prompt(tokenizer, prompt: Prompt) -> list[int]:
+    """Ids of a prompt, ready for a completion: the chat template with its generation prompt, or plain text."""
+    if isinstance(prompt.content, str):
+        return tokenizer(prompt.content)["input_ids"] if prompt.content else [_begin(tokenizer)]
+    return encode_messages(tokenizer, prompt.content)
+
+
+def encode_messages(tokenizer, messages: Sequence[Message]) -> list[int]:
+    """Ids of a conversation so far, with the opening of the assistant's turn."""
+    return _text_ids(tokenizer, _render(tokenizer, messages, True))
+
+
+def encode_completion(tokenizer, completion: str) -> list[int]:
+    """Ids of a completion with EOS behind it."""
+    return [*_text_ids(tokenizer, completion), tokenizer.eos_token_id]
+
+
+def encode_demonstration(tokenizer, row: Demonstration) -> tuple[list[int], list[int], list[int]]:
+    """(prompt ids, completion ids, mask over the completion ids): every assistant turn of a conversation is learnt from.
+
+    Everything from the first assistant turn on is the "completion"; the user's turns in it are masked out.
+    """
+    content = row.prompt.content
+    if isinstance(content, str):
+        ids = encode_completion(tokenizer, row.completion)
+        return encode_prompt(tokenizer, row.prompt), ids, [1] * len(ids)
+    turns = [*content, Message("assistant", row.completion)]
+    first = next(i for i, m in enumerate(turns) if m.role == "assistant")
+    prompt = encode_messages(tokenizer, turns[:first])
+    ids: list[int] = []
+    mask: list[int] = []
+    for i in range(first, len(turns)):
+        if turns[i].role != "assistant":
+            continue
+        opened = encode_messages(tokenizer, turns[:i])[len(prompt) + len(ids):]
+        said = encode_completion(tokenizer, turns[i].content)
+        ids += opened + said
+        mask += [0] * len(opened) + [1] * len(said)
+    return prompt, ids, mask
+
+
+def decode(tokenizer, ids: Sequence[int]) -> str:
+    """Text of completion ids, special tokens left out."""
+    return tokenizer.decode(ids, skip_special_tokens=True)
+
+
+def truncate_prompt(ids: list[int], limit: int) -> list[int]:
+    """The last `limit` ids: what was said most recently matters most."""
+    return ids[-limit:]
+
+
+def _begin(tokenizer) -> int:
+    return tokenizer.bos_token_id if tokenizer.bos_token_id is not None else tokenizer.eos_token_id
+
+
+def _text_ids(tokenizer, text: str) -> list[int]:
+    return tokenizer(text, add_special_tokens=False)["input_ids"]
+
+
+def _render(tokenizer, messages: Sequence[Message], generation: bool) -> Any:
+    if not tokenizer.chat_template:
+        raise UserError("this tokenizer has no chat template, and the prompt is a conversation: run `heed sft` first, "
+                        "which gives it one, or use plain-text prompts")
+    turns = [{"role": m.role, "content": m.content} for m in messages]
+    try:
+        return tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=generation)
+    except Exception as error:  # templates raise whatever their author chose
+        raise UserError(f"the chat template refuses this conversation: {error}") from None

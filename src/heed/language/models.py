@@ -1,0 +1,125 @@
+"""Getting models in and out: by hub name, from a directory, or new from a config; out as Hugging Face directories."""
+
+import math
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForSequenceClassification
+
+from heed.errors import UserError, nearest
+from heed.language.policy import base_of
+from heed.training.checkpoint import refuse_pickle
+
+# What heed's small models are when nothing else is said: about a million parameters, learnt in minutes on a CPU.
+SMALL = {"model_type": "llama", "hidden_size": 128, "intermediate_size": 352, "num_hidden_layers": 4,
+         "num_attention_heads": 4, "max_position_embeddings": 256, "tie_word_embeddings": True}
+
+
+def new_model(settings: dict[str, Any], tokenizer) -> nn.Module:
+    """A causal language model made from a config: any transformers `model_type` with its own keys."""
+    values = {**SMALL, **settings}
+    if settings.get("model_type", "llama") != "llama":
+        values = dict(settings)
+    kind = values.pop("model_type")
+    try:
+        config = AutoConfig.for_model(kind, vocab_size=len(tokenizer), pad_token_id=tokenizer.pad_token_id,
+                                      eos_token_id=tokenizer.eos_token_id, bos_token_id=tokenizer.bos_token_id, **values)
+        return AutoModelForCausalLM.from_config(config, dtype=torch.float32)
+    except ValueError as error:
+        raise UserError(f"architecture {settings!r}: {error}") from None
+
+
+def load_policy(name: str, *, lora_r: int = 0, lora_alpha: int = 32) -> nn.Module:
+    """A causal language model by hub name or directory, in float32; with `lora_r` > 0, with fresh LoRA adapters on it."""
+    model = _load(AutoModelForCausalLM, name)
+    return _with_lora(model, "CAUSAL_LM", lora_r, lora_alpha) if lora_r else model
+
+
+def load_classifier(name: str, *, fresh_head: bool, lora_r: int = 0, lora_alpha: int = 32) -> nn.Module:
+    """A one-label sequence classifier (reward or value model) on the backbone of `name`.
+
+    A fresh head is drawn from N(0, 1/sqrt(d + 1)) (Stiennon et al. 2020); else the directory must hold a trained one.
+    """
+    if not fresh_head and not any("SequenceClassification" in a for a in _config(name).architectures or []):
+        raise UserError(f"{name} is not a reward model (its config says {_config(name).architectures}); "
+                        "train one with `heed reward`")
+    model = _load(AutoModelForSequenceClassification, name, num_labels=1)
+    if fresh_head:
+        d = model.score.in_features
+        nn.init.normal_(model.score.weight, std=1 / math.sqrt(d + 1))
+    return _with_lora(model, "SEQ_CLS", lora_r, lora_alpha) if lora_r else model
+
+
+def save(model: nn.Module, tokenizer, place: Path) -> None:
+    """A Hugging Face directory (safetensors, tokenizer, chat template); LoRA is merged, and its adapter kept beside."""
+    if hasattr(model, "merge_and_unload"):
+        import copy
+
+        model.save_pretrained(place / "adapter")
+        model = copy.deepcopy(model).merge_and_unload()
+    model.save_pretrained(place)
+    tokenizer.save_pretrained(place)
+
+
+def context_length(model: nn.Module) -> int:
+    """How many tokens the model can attend to at once."""
+    config = base_of(model).config
+    return int(getattr(config, "max_position_embeddings", None) or getattr(config, "n_positions", None) or 1 << 30)
+
+
+def disable_dropout(model: nn.Module) -> nn.Module:
+    """Reward models and policies under reinforcement learning are trained without dropout."""
+    for module in model.modules():
+        if isinstance(module, nn.Dropout):
+            module.p = 0.0
+    for name in ("attention_dropout", "attn_pdrop", "attn_dropout"):  # read at each call by attention layers
+        for module in model.modules():
+            if isinstance(getattr(module, name, None), float):
+                setattr(module, name, 0.0)
+    return model
+
+
+def device() -> torch.device:
+    """Where to compute: the GPU where there is one."""
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def _load(auto: type, name: str, **kwargs: Any) -> nn.Module:
+    refuse_pickle(name)
+    _config(name)
+    import logging
+
+    from transformers.utils import logging as hf_logging
+
+    quiet = logging.getLogger("transformers").level
+    hf_logging.set_verbosity_error()  # a new `score` head is expected, and said by whoever asked for it
+    hf_logging.disable_progress_bar()
+    try:
+        return auto.from_pretrained(name, dtype=torch.float32, use_safetensors=True, **kwargs)
+    except (OSError, ValueError, RuntimeError) as error:
+        raise UserError(f"cannot load {name}: {str(error).splitlines()[0]}") from None
+    finally:
+        logging.getLogger("transformers").setLevel(quiet)
+
+
+def _config(name: str):
+    path = Path(name)
+    if (path.exists() or name.startswith((".", "/", "runs/"))) and not (path / "config.json").is_file():
+        if path.is_dir() and (path / "model" / "config.json").is_file():
+            raise UserError(f"{name} is the folder of a run; its model is {path / 'model'}")
+        beside = [p.name for p in path.parent.iterdir() if p.is_dir()] if path.parent.is_dir() else []
+        raise UserError(f"no model at {name}: expected a Hugging Face directory with config.json{nearest(path.name, beside)}")
+    try:
+        return AutoConfig.from_pretrained(name)
+    except (OSError, ValueError, KeyError) as error:
+        raise UserError(f"cannot load {name}: {str(error).splitlines()[0]}") from None
+
+
+def _with_lora(model: nn.Module, task: str, r: int, alpha: int) -> nn.Module:
+    from peft import LoraConfig, get_peft_model
+
+    keep = ["score"] if task == "SEQ_CLS" else None
+    return get_peft_model(model, LoraConfig(task_type=task, r=r, lora_alpha=alpha, lora_dropout=0.0,
+                                            target_modules="all-linear", modules_to_save=keep))
