@@ -1,0 +1,145 @@
+"""A source, read part by part: which format each file is in, and its rows as records."""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+from itertools import chain, islice
+from pathlib import Path
+from typing import Any
+
+from heed.errors import UserError
+from heed.language.datasets import files, hub
+from heed.language.datasets.files import Place
+from heed.language.datasets.formats import FORMATS, format_module
+from heed.language.datasets.row import Row, Skip
+from heed.language.datasets.source import Source, is_hub_name
+from heed.language.datasets.splits import SplitRule, named_split
+from heed.records import Record
+
+LOOK = 20  # rows looked at to tell the format
+
+
+@dataclass(frozen=True)
+class Part:
+    """One file, or one split of a hub dataset."""
+
+    name: str
+    places: Iterable[Place]
+    rule: SplitRule
+
+
+def parts(source: Source) -> list[Part]:
+    """The parts of a source of files or a hub name, with the split that each one's name says."""
+    path = Path(source.name)
+    if path.exists() or not is_hub_name(source.name):
+        found = {str(p): files.rows(p) for p in files.find(path)}
+        # Only the names below the folder count: /data/test/pairs.jsonl handed in by itself says nothing of its split.
+        said = {n: named_split(Path(n).relative_to(path).as_posix() if path.is_dir() else Path(n).name) for n in found}
+    else:
+        found = {f"{source.name}, {split}": rows for split, rows in hub.parts(source.name).items()}
+        said = {n: named_split(n.split(", ")[-1]) for n in found}
+    if source.split:
+        forced = None if source.split == "hash" else source.split
+        return [Part(n, rows, SplitRule(forced, forced=True)) for n, rows in found.items()]
+    splits = set(said.values())
+    if splits <= {"train", None}:  # one training file and nothing to hold against it: divided by a hash of the prompt
+        return [Part(n, rows, SplitRule()) for n, rows in found.items()]
+    carve = "valid" not in splits
+    return [Part(n, rows, SplitRule(said[n], carve)) for n, rows in found.items()]
+
+
+@dataclass(frozen=True)
+class Reading:
+    """A part whose format is known.  `outcomes` holds records, and what became of the other rows."""
+
+    part: Part
+    format: str
+    outcomes: Iterator["Record | UserError | Skip"]
+
+    @property
+    def title(self) -> str:
+        return format_module(self.format).TITLE
+
+
+def read(part: Part, source: Source) -> Reading:
+    """Tell the format from the first rows (unless the source forces one) and set up the reading of all of them."""
+    found = (located(part, place, values, source.rename) for place, values in part.places)
+    first = list(islice(found, LOOK))
+    known = [row.values for row in first if isinstance(row, Row)]
+    if not known:
+        raise next((e for e in first if isinstance(e, UserError)), UserError(f"{part.name}: no rows"))
+    try:
+        name = source.format or detect(known)
+    except UserError as error:
+        raise UserError(f"{part.name}: {error}") from None
+    return Reading(part, name, outcomes(chain(first, found), name))
+
+
+def located(part: Part, place: str, values: Any, rename: Mapping[str, str]) -> Row | UserError:
+    """The row with its place, its columns renamed."""
+    if isinstance(values, UserError):
+        return values
+    where = f"{part.name}, {place}"
+    if isinstance(values, str):  # a list of plain texts is a list of documents
+        values = {"text": values}
+    if not isinstance(values, Mapping):
+        return UserError(f"{where}: a row should be an object with named columns, not a {type(values).__name__}")
+    absent = [there for there in rename if there not in values]
+    if absent:
+        return UserError(f"{where}: no column {absent[0]!r} to rename; columns: {', '.join(values)}")
+    if rename:
+        values = {rename.get(k, k): v for k, v in values.items() if k in rename or k not in rename.values()}
+    return Row(values, where, part.rule)
+
+
+def outcomes(rows: Iterable[Row | UserError], name: str) -> Iterator[Record | UserError | Skip]:
+    module = format_module(name)
+    for row in rows:
+        if isinstance(row, UserError):
+            yield row
+            continue
+        try:
+            yield from module.read(row)
+        except Skip as skipped:
+            yield skipped
+        except UserError as error:
+            yield with_columns(error, name)
+
+
+def with_columns(error: UserError, name: str) -> UserError:
+    """The error of a row, with the columns of the format it was read as."""
+    return UserError(f"{error} [{format_module(name).TITLE}: {shapes(name)}]")
+
+
+def shapes(name: str) -> str:
+    return " | ".join(", ".join(columns) for columns in format_module(name).SHAPES)
+
+
+def detect(rows: Sequence[Mapping[str, Any]]) -> str:
+    """The format of rows, told from their columns: the first in the table that most of them match.
+
+    Raises UserError, with the nearest format's columns, when most match none.
+    """
+    votes = Counter(next((n for n in FORMATS if format_module(n).matches(row)), "") for row in rows)
+    name, count = max(votes.items(), key=lambda item: (item[0] != "" and item[1] * 2 >= len(rows), item[1]))
+    if name and count:
+        return name
+    raise unknown(rows[0])
+
+
+def unknown(row: Mapping[str, Any]) -> UserError:
+    """What the columns are, and the format that comes nearest."""
+
+    def has(column: str) -> bool:
+        return column in row or bool(get_close_matches(column, row, n=1, cutoff=0.75))
+
+    shaped = [(columns, format_module(n).TITLE) for n in FORMATS for columns in format_module(n).SHAPES]
+    columns, title = max(shaped, key=lambda s: (sum(map(has, s[0])) / len(s[0]), sum(map(has, s[0]))))
+    absent = [c for c in columns if c not in row]
+    advice = f"; missing: {', '.join(absent)}" if absent else ""
+    rename = f"; a column of another name is given as ?{absent[0]}=<its name>" if absent else ""
+    return UserError(
+        f"no format that heed knows has the columns {', '.join(map(repr, row)) or '(none)'}. "
+        f"Nearest: {title} ({', '.join(columns)}){advice}{rename}"
+    )
