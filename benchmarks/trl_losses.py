@@ -1,6 +1,8 @@
-"""heed's losses against TRL's own trainers, on the same models and batches: equal to 1e-6, gradients included.
+"""heed's losses against TRL's own trainers, on the same models and texts: equal to 1e-6, gradients included.
 
-Needs an environment of its own with TRL in it (heed's source is found by path, it need not be installed):
+Each side goes its whole way: TRL from strings through its tokenisation, masking, collator and compute_loss; heed from
+token ids through its packed batches, its models and its algorithms.  Needs an environment of its own with TRL in it
+(heed's source is found by path, it need not be installed):
 
     python -m venv trl116 && trl116/bin/pip install torch==2.13.0 && trl116/bin/pip install "trl==1.16.*"
     PYTHONPATH=src trl116/bin/python benchmarks/trl_losses.py            # exits 1 where a difference is over 1e-6
@@ -17,14 +19,17 @@ import tempfile
 from pathlib import Path
 
 import torch
-import torch.nn.functional as F
 import trl
-from datasets import Dataset
+from datasets import Dataset, disable_progress_bars
 from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import LlamaConfig, LlamaForCausalLM, LlamaForSequenceClassification, PreTrainedTokenizerFast
 
-from heed.equations.loss import Loss, summed
-from heed.equations.preference import centre, kwise
+from heed.algorithms.reward_model import RewardModel
+from heed.algorithms.sft import SFT
+from heed.equations.loss import Loss
+from heed.experience import Ranked
+from heed.language.batches import make_tokens
+from heed.language.policy import Policy, ScalarModel
 
 GOLDEN = Path(__file__).parents[1] / "tests" / "golden"
 TOLERANCE = 1e-6
@@ -45,7 +50,7 @@ def tiny(kind, **extra):
     torch.manual_seed(0)
     config = LlamaConfig(vocab_size=len(SPECIAL) + len(WORDS), hidden_size=16, intermediate_size=32, num_hidden_layers=2,
                          num_attention_heads=2, num_key_value_heads=2, max_position_embeddings=64, pad_token_id=0,
-                         eos_token_id=1, bos_token_id=None, initializer_range=0.5, **extra)
+                         eos_token_id=1, bos_token_id=None, initializer_range=0.3, **extra)
     return kind(config)
 
 
@@ -73,17 +78,25 @@ def of(loss: Loss):
     return loss.total / loss.count
 
 
-def heed_reward(scores, margin, centring):
+def ids(text, *, end):
+    """The token ids of a text, made here and not taken from TRL."""
+    place = {word: i for i, word in enumerate([*SPECIAL, *WORDS])}
+    return [place[word] for word in text.split()] + [place[SPECIAL[1]]] * end
+
+
+def heed_reward(model, rows, margin, centring):
     """Two candidates a prompt: the first was preferred."""
-    ranks = torch.tensor([[1, 2]]).expand(len(scores), 2)
-    found = kwise(scores, ranks, margin=margin)
-    return of(summed(found.loss + centring * centre(scores), found.pairs > 0))
+    prompts = [ids(row["prompt"], end=0) for row in rows for _ in range(2)]
+    completions = [ids(row[side], end=1) for row in rows for side in ("chosen", "rejected")]
+    candidates = make_tokens(prompts, completions, groups=[i // 2 for i in range(len(prompts))])
+    batch = Ranked(candidates, torch.tensor([[1, 2]]).expand(len(rows), 2), margin)
+    return of(RewardModel(center_rewards_coefficient=centring).loss(ScalarModel(model), batch))
 
 
-def heed_sft(logits, tokens, response):
-    """-log p of each token of the response given what stands before it, summed, over how many there are."""
-    logprobs = F.log_softmax(logits[:, :-1].float(), -1).gather(2, tokens[:, 1:, None])[:, :, 0]
-    return of(summed(-logprobs, response[:, 1:]))
+def heed_sft(model, rows):
+    """The end of the sequence is part of the response; the prompt is not."""
+    prompts, completions = [ids(r["prompt"], end=0) for r in rows], [ids(r["completion"], end=1) for r in rows]
+    return of(SFT().loss(Policy(model), make_tokens(prompts, completions)))
 
 
 def words(n, g):
@@ -91,32 +104,30 @@ def words(n, g):
 
 
 def reward_case(with_margin, centring):
-    """TRL's RewardTrainer against `kwise` with K = 2, on pairs of uneven lengths."""
+    """TRL's RewardTrainer against `RewardModel` with K = 2, on pairs of uneven lengths."""
     g = torch.Generator().manual_seed(1)
     lengths = torch.randint(2, 9, (7, 3), generator=g).tolist()
     rows = [{"prompt": words(a, g), "chosen": " " + words(b, g), "rejected": " " + words(c, g)} for a, b, c in lengths]
+    margin = torch.rand(len(rows), generator=g) if with_margin else None
     if with_margin:
-        rows = [row | {"margin": float(m)} for row, m in zip(rows, torch.rand(7, generator=g), strict=True)]
+        rows = [row | {"margin": float(m)} for row, m in zip(rows, margin, strict=True)]
     model = tiny(LlamaForSequenceClassification, num_labels=1)
     trainer = trl.RewardTrainer(model, trl.RewardConfig(**settings(center_rewards_coefficient=centring or None)),
                                 train_dataset=Dataset.from_list(rows), processing_class=tokenizer())
     model = trainer.model.train()
     batch = trainer._prepare_inputs(next(iter(trainer.get_train_dataloader())))
-    margin = batch.get("margin")
     loss = trainer.compute_loss(model, dict(batch))
     gradient = gradients(model, loss)
-    accuracy = trainer._metrics["train"]["accuracy"][-1]
-    scores = torch.stack(model(input_ids=batch["input_ids"], attention_mask=batch["attention_mask"])
-                         .logits[:, 0].chunk(2), 1)
-    ours = heed_reward(scores, margin, centring)
-    compared = (ours.item(), loss.item(), apart(gradients(model, ours), gradient))
-    golden = {"scores": scores.tolist(), "margin": margin if margin is None else margin.tolist(), "centring": centring,
-              "loss": loss.item(), "accuracy": accuracy}
-    return compared, golden
+    scores = model(input_ids=batch["input_ids"], attention_mask=batch["attention_mask"]).logits[:, 0]
+    golden = {"scores": torch.stack(scores.chunk(2), 1).tolist(), "centring": centring, "loss": loss.item(),
+              "margin": batch["margin"].tolist() if with_margin else None,
+              "accuracy": trainer._metrics["train"]["accuracy"][-1]}
+    ours = heed_reward(model, rows, margin, centring)
+    return (ours.item(), loss.item(), apart(gradients(model, ours), gradient)), golden
 
 
 def sft_case():
-    """TRL's SFTTrainer, its own prompt masking included, against a sum over the response and a count."""
+    """TRL's SFTTrainer, its own prompt masking included, against `SFT`: a sum over the response and a count."""
     g = torch.Generator().manual_seed(2)
     lengths = torch.randint(1, 7, (6, 2), generator=g).tolist()
     rows = [{"prompt": words(a, g), "completion": " " + words(b, g)} for a, b in lengths]
@@ -127,31 +138,11 @@ def sft_case():
     batch = trainer._prepare_inputs(next(iter(trainer.get_train_dataloader())))
     loss = trainer.compute_loss(model, dict(batch))
     gradient = gradients(model, loss)
-    tokens, response = own_batch(rows, batch["input_ids"])
     logits = model(input_ids=batch["input_ids"], attention_mask=batch["attention_mask"]).logits
-    ours = heed_sft(logits, tokens, response)
-    compared = (ours.item(), loss.item(), apart(gradients(model, ours), gradient))
-    golden = {"logits": logits.tolist(), "tokens": tokens.tolist(), "response": response.int().tolist(),
-              "loss": loss.item()}
-    return compared, golden
-
-
-def own_batch(rows, theirs):
-    """Tokens and response mask made here, from the texts, and not taken from TRL's labels."""
-    ids = {word: i for i, word in enumerate([*SPECIAL, *WORDS])}
-    tokens, response = torch.zeros_like(theirs), torch.zeros_like(theirs, dtype=torch.bool)
-    found = {tuple(t for t in row.tolist() if t) for row in theirs}
-    for i, row in enumerate(theirs):
-        mine = next(r for r in rows if [*encoded(r, ids), 1] == [t for t in row.tolist() if t])
-        whole = [*encoded(mine, ids), 1]
-        tokens[i, : len(whole)] = torch.tensor(whole)
-        response[i, len(mine["prompt"].split()) : len(whole)] = True
-    assert len(found) == len(theirs), "two rows are alike, so that one could stand in for the other"
-    return tokens, response
-
-
-def encoded(row, ids):
-    return [ids[word] for word in (row["prompt"] + row["completion"]).split()]
+    golden = {"logits": logits.tolist(), "tokens": batch["input_ids"].tolist(), "loss": loss.item(),
+              "response": (batch["labels"] != -100).int().tolist()}
+    ours = heed_sft(model, rows)
+    return (ours.item(), loss.item(), apart(gradients(model, ours), gradient)), golden
 
 
 def main():
@@ -159,6 +150,7 @@ def main():
     parser.add_argument("--write", action="store_true", help="write the golden files")
     write = parser.parse_args().write
     torch.set_num_threads(1)
+    disable_progress_bars()
     cases = {f"reward margin={m} centring={c}": reward_case(m, c) for m in (False, True) for c in (0.0, 0.01)}
     cases["sft"] = sft_case()
     worst = 0.0

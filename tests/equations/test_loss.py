@@ -12,6 +12,13 @@ def test_sum_count_and_metrics_leave_the_masked_out():
     assert [x.item() for x in loss.metrics["right"]] == [2, 3]
 
 
+def test_what_stands_outside_the_mask_is_never_seen():
+    x = torch.tensor([1.0, torch.nan], requires_grad=True)
+    loss = summed(x * 2, torch.tensor([1, 0]), size=x)
+    loss.total.backward()
+    assert loss.total.item() == 2 and loss.metrics["size"][0].item() == 1 and x.grad.tolist() == [2, 0]
+
+
 def test_every_split_of_a_batch_gives_the_same_mean():
     """The mean of means of uneven parts does not: here it would be off by a fifth."""
     values = torch.tensor([[1.0, 0.0, 0.0], [4.0, 5.0, 6.0]])

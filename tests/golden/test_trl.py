@@ -2,13 +2,14 @@
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
-import torch.nn.functional as F
 
-from heed.equations.loss import summed
-from heed.equations.preference import bradley_terry, centre, kwise
+from heed.algorithms.reward_model import RewardModel
+from heed.algorithms.sft import SFT
+from heed.experience import Ranked
 
 
 def golden(name):
@@ -18,22 +19,26 @@ def golden(name):
 @pytest.mark.parametrize("case", golden("trl_reward")["cases"],
                          ids=lambda c: f"margin={c['margin'] is not None} centring={c['centring']}")
 def test_reward_loss_of_two_candidates(case):
+    """The scores stand in for a model; a pair is a ranking of two."""
     scores = torch.tensor(case["scores"])
     margin = None if case["margin"] is None else torch.tensor(case["margin"])
-    found = kwise(scores, torch.tensor([1, 2]).expand(len(scores), 2), margin=margin)
-    loss = summed(found.loss + case["centring"] * centre(scores), found.pairs > 0)
+    batch = Ranked(scores.flatten(), torch.tensor([1, 2]).expand(len(scores), 2), margin)
+    model = SimpleNamespace(score=lambda candidates: candidates)
+    loss = RewardModel(center_rewards_coefficient=case["centring"]).loss(model, batch)
     assert abs(loss.total / loss.count - case["loss"]) < 1e-6
-    assert (found.correct.sum() / found.pairs.sum()).item() == pytest.approx(case["accuracy"])
-    pairwise = bradley_terry(scores[:, 0], scores[:, 1], margin=0.0 if margin is None else margin)
-    assert torch.allclose(pairwise, found.loss)
+    right, pairs = loss.metrics["accuracy"]
+    assert (right / pairs).item() == pytest.approx(case["accuracy"])
 
 
 def test_supervised_loss_on_the_response_alone():
+    """The logits stand in for a model; the mask is the one TRL made of prompt and completion."""
     case = golden("trl_sft")
     logits, tokens = torch.tensor(case["logits"]), torch.tensor(case["tokens"])
-    response = torch.tensor(case["response"])
-    logprobs = F.log_softmax(logits[:, :-1], -1).gather(2, tokens[:, 1:, None])[:, :, 0]
-    loss = summed(-logprobs, response[:, 1:])
-    assert abs(loss.total / loss.count - case["loss"]) < 1e-6
-    everything = summed(-logprobs, tokens[:, 1:] != 0)
-    assert abs(everything.total / everything.count - case["loss"]) > 0.01  # the prompts would have changed it
+    logprobs = logits[:, :-1].log_softmax(-1).gather(2, tokens[:, 1:, None])[:, :, 0]
+
+    def loss(mask):
+        found = SFT().loss(lambda batch: SimpleNamespace(logprobs=logprobs), SimpleNamespace(mask=mask[:, 1:]))
+        return (found.total / found.count).item()
+
+    assert abs(loss(torch.tensor(case["response"])) - case["loss"]) < 1e-6
+    assert abs(loss(tokens != 0) - case["loss"]) > 0.01  # the prompts would have changed it
