@@ -103,7 +103,7 @@ class SyntheticLabeler:
         seen: dict[str, float] = {}
         for place, i in enumerate(order):
             text = candidates[i].text
-            gumbel = -math.log(-math.log(1.0 - dice.random() or 2**-53) or 2**-53)
+            gumbel = -math.log(-math.log(1.0 - dice.random()) or 2**-53)  # random() may be 0, never 1
             bias = sum(size * BIASES[name](text, place) for name, size in self.biases.items())
             seen.setdefault(text, scores[i] + bias + self.noise * gumbel)
         return [seen[c.text] for c in candidates]
