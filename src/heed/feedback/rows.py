@@ -192,6 +192,10 @@ def _json(value: Any, where: str) -> str:
 
 
 def _finite(value: float, what: str) -> float:
-    if not math.isfinite(value):
-        raise UserError(f"{what} is {value}; expected a number")
-    return float(value)
+    try:
+        number = float(value)
+    except (OverflowError, TypeError, ValueError):
+        number = math.nan
+    if not math.isfinite(number):
+        raise UserError(f"{what} is {value!r:.40}; expected a number")
+    return number
