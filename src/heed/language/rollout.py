@@ -4,8 +4,8 @@ Ziegler et al. 2019, equation 2: the reward of a completion is its score minus b
 penalty is paid at every token, the score at the last one (the EOS, or where the budget ran out).
 """
 
-from collections.abc import Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 
 import torch
@@ -87,21 +87,14 @@ def judge(acted: Acted, model: ActorCritic, reference: Policy | None, reward: Re
     return Judged(experience, scores, sequence_kl, figures)
 
 
-def reference_of(model: ActorCritic, reference: Policy | None) -> AbstractContextManager:
+@contextmanager
+def reference_of(model: ActorCritic, reference: Policy | None) -> Iterator[Policy]:
     """The reference policy: a frozen copy, or the policy itself without its adapters."""
-    return nullcontext(reference) if reference is not None else _adapters_off(model.policy)
-
-
-class _adapters_off:
-    def __init__(self, policy: Policy):
-        self.policy, self.off = policy, policy.reference()
-
-    def __enter__(self) -> Policy:
-        self.off.__enter__()
-        return self.policy
-
-    def __exit__(self, *error) -> None:
-        self.off.__exit__(*error)
+    if reference is not None:
+        yield reference
+    else:
+        with model.policy.reference():
+            yield model.policy
 
 
 def _by_parts(rows: Tokens, micro_batch: int, autocast, read) -> tuple[Tensor, Tensor | None, Tensor | None]:

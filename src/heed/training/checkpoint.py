@@ -92,8 +92,8 @@ def refuse_pickle(path: str | Path) -> None:
     if path.is_file():
         head = path.read_bytes()[:8]
         if head[:2] in (b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05") or head[:4] == b"PK\x03\x04":
-            raise UserError(f"{path} is a pickle, which can run code when it is read; expected a Hugging Face directory "
-                            "with model.safetensors (convert it with the program that made it)")
+            raise UserError(f"{path} is a pickle, which can run code when it is read; expected a Hugging Face "
+                            "directory with model.safetensors (convert it with the program that made it)")
         raise UserError(f"{path} is a file; expected a Hugging Face directory with config.json and model.safetensors")
     if path.is_dir() and not any(path.glob("*.safetensors")):
         pickles = [p.name for p in path.iterdir() if p.suffix in (".bin", ".pt", ".pth", ".pkl", ".ckpt")]

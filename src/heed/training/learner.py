@@ -30,8 +30,8 @@ class Learner:
 
     def __init__(self, model: nn.Module, *, lr: float, betas: tuple[float, float] = (0.9, 0.999), eps: float = 1e-8,
                  weight_decay: float = 0.0, max_grad_norm: float = 1.0, micro_batch: int = 8, bf16: bool = False,
-                 ema: float = 0.0, ranks: Ranks = Ranks()):
-        self.model, self.ranks = model, ranks
+                 ema: float = 0.0, ranks: Ranks | None = None):
+        self.model, self.ranks = model, ranks or Ranks()
         self.max_grad_norm, self.micro_batch, self.bf16, self.ema = max_grad_norm, micro_batch, bf16, ema
         self.trained = {n: p for n, p in model.named_parameters() if p.requires_grad}
         decayed = [p for p in self.trained.values() if p.ndim >= 2]

@@ -9,7 +9,7 @@ from heed.errors import UserError, nearest
 
 
 class JsonLines:
-    """One JSON object a line.  On resuming from `step`, later lines are cut off, so that the curve has no doubled part."""
+    """One JSON object a line.  On resuming from `step`, later lines are cut off: the curve has no doubled part."""
 
     def __init__(self, path: Path, step: int = 0):
         self.path = path

@@ -1,0 +1,172 @@
+"""evaluate: is it better, by how much, how sure are we, and is the reward being gamed?
+
+Every checkpoint in `models` answers the same held-out prompts; a gold judge and a reward model score the answers; win
+rates, rewards and KL come with 95 % intervals clustered by prompt.  The reward model is measured on answers of the
+reference, ranked by the gold judge without noise.
+"""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from heed.errors import UserError
+from heed.records import Prompt
+from heed.workflows.settings import Output
+
+
+class Evaluate(Output):
+    models: dict[str, str]  # name: hub name or directory, from first to last, for example base, sft, ppo
+    reference: str | None = None  # name of the model that KL is measured to; default the second of several
+    dataset: str  # prompts: a named dataset (seal_bay), a file or folder, a hub name
+    split: str = "test"  # which prompts
+    max_prompts: int | None = 400  # how many prompts
+    num_generations: int = 4  # answers of each model to a prompt
+    max_prompt_length: int = 512  # tokens kept of a prompt
+    max_completion_length: int = 64  # most tokens an answer
+    temperature: float = 1.0  # of sampling
+    gold: str | None = None  # module:function, the judge training never saw
+    reward_model: str | None = None  # the proxy that was trained on
+    texts: str | None = None  # dataset of texts on whose validation split perplexity is measured
+    engine: str = "static_cache"  # who samples
+    micro_batch: int = 32  # answers scored at once
+
+
+SETTINGS = Evaluate
+
+
+def run(settings: Evaluate) -> dict[str, Any]:
+    """Returns the summary: win rates, gold, proxy, KL, reward-model accuracy, perplexity."""
+    from heed.evaluation.summary import summarise
+    from heed.evaluation.table import table
+    from heed.training.run import Run
+
+    run = Run(settings.output_dir, settings)
+    if run.summary is None:
+        if settings.gold is None and settings.reward_model is None:
+            raise UserError("evaluate needs a judge: gold (module:function), reward_model (a directory), or both")
+        run.open()
+        rows = Answers(settings, run).rows()
+        for row in rows:
+            run.samples.log(row, step=0)
+        figures = summarise(rows) | reward_model_figures(settings, rows) | text_figures(settings)
+        run.finish(figures, models=settings.models, reward_model=settings.reward_model, dataset=settings.dataset)
+    print(table(run.summary))
+    return run.summary
+
+
+class Answers:
+    """What each model answers to the held-out prompts, and what the judges say of it."""
+
+    def __init__(self, settings: Evaluate, run):
+        from heed.workflows.sample import load_prompts
+
+        self.settings, self.run = settings, run
+        self.prompts = load_prompts(settings.dataset, settings.split, settings.max_prompts)
+        names = list(settings.models)
+        self.reference = settings.reference or names[min(1, len(names) - 1)]
+        if self.reference not in names:
+            raise UserError(f"reference = {self.reference!r} is none of the models ({', '.join(names)})")
+
+    def rows(self) -> list[dict[str, Any]]:
+        """One row of samples.jsonl a prompt."""
+        from heed.training.progress import progress
+
+        n = self.settings.num_generations
+        found = {name: self._answer(name) for name in progress(self.settings.models, "evaluate", len(self.settings.models), "model")}
+        rows = []
+        for i, prompt in enumerate(self.prompts):
+            row: dict[str, Any] = {"prompt_id": prompt.id, "prompt": prompt.trl(), "columns": dict(prompt.columns)}
+            for name, columns in found.items():
+                for key, values in columns.items():
+                    row.setdefault(key, {})[name] = values[i * n : (i + 1) * n]
+            rows.append(row)
+        return rows
+
+    def _answer(self, name: str) -> dict[str, list]:
+        from heed.config import resolve_function
+        from heed.language.chat import TEMPLATE, load_tokenizer
+        from heed.language.models import load_policy
+        from heed.language.reward import ModelReward, call_reward_function, load_reward_model
+        from heed.language.rollout import act
+        from heed.protocols import Sampling
+        from heed.training.schedule import seed_of
+        from heed.workflows.sample import encode_prompts, make_engine
+
+        s = self.settings
+        lm = load_policy(s.models[name]).eval()
+        tokenizer = load_tokenizer(s.models[name])
+        if not tokenizer.chat_template:  # a model that never saw a conversation is asked in the words of the ones that did
+            tokenizer.chat_template = load_tokenizer(s.models[self.reference]).chat_template or TEMPLATE
+        ids = encode_prompts(tokenizer, self.prompts, s.max_prompt_length)
+        sampling = Sampling(s.num_generations, s.max_completion_length, s.temperature, seed=seed_of("evaluate", s.seed))
+        with self.run.phase(f"sample {name}"):
+            acted = act(make_engine(s.engine, lm, tokenizer), tokenizer, self.prompts, ids, sampling)
+        columns: dict[str, list] = {"completions": acted.texts, "tokens": acted.tokens.completion_lengths.tolist(),
+                                    "finished": acted.finished.tolist()}
+        with self.run.phase("judge"):
+            if s.gold:
+                columns["gold"] = list(call_reward_function(resolve_function(s.gold, "gold"), acted.prompts, acted.texts))
+            if s.reward_model:
+                proxy = ModelReward(load_reward_model(s.reward_model, tokenizer), s.micro_batch)
+                columns["proxy"] = proxy(acted.tokens, acted.prompts, acted.texts)
+            if name != self.reference:
+                columns["kl"] = self._kl(lm, acted.tokens)
+        return columns
+
+    def _kl(self, lm, tokens) -> list[float]:
+        """log pi - log pi_ref of each answer, summed over its tokens."""
+        import torch
+
+        from heed.language.models import load_policy
+        from heed.language.policy import Policy
+
+        s = self.settings
+        policies = [Policy(m, temperature=s.temperature) for m in (lm, load_policy(s.models[self.reference]).eval())]
+        with torch.no_grad():
+            parts = [[p(tokens.select(i)).logprobs.sum(1) for p in policies] for i in torch.arange(len(tokens)).split(s.micro_batch)]
+        return torch.cat([a - b for a, b in parts]).tolist()
+
+
+def reward_model_figures(settings: Evaluate, rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """Does the reward model order the reference's answers as the gold judge does?"""
+    from heed.evaluation.metrics.calibration import calibration
+    from heed.evaluation.metrics.preference import pairwise_accuracy
+
+    if not (settings.gold and settings.reward_model and settings.num_generations > 1):
+        return {}
+    name = settings.reference or list(settings.models)[min(1, len(settings.models) - 1)]
+    better, worse, ids, lengths = [], [], [], []
+    for row in rows:
+        gold, proxy, tokens = (row[k][name] for k in ("gold", "proxy", "tokens"))
+        for a in range(len(gold)):
+            for b in range(len(gold)):
+                if gold[a] > gold[b]:
+                    better, worse = [*better, proxy[a]], [*worse, proxy[b]]
+                    lengths.append((tokens[a], tokens[b]))
+                    ids.append(row["prompt_id"])
+    if not ids:
+        return {}
+    figures = {"reward_model_accuracy": pairwise_accuracy(better, worse, ids).summary(),
+               "longer_wins_accuracy": pairwise_accuracy(*map(list, zip(*lengths, strict=True)), ids).summary()}
+    found = calibration([a - b for a, b in zip(better, worse, strict=True)], [1.0] * len(better))
+    return figures | {"reward_model_ece": found.ece, "reward_model_ece_null_95": found.null_95}
+
+
+def text_figures(settings: Evaluate) -> dict[str, Any]:
+    """Perplexity of every model on held-out text: the alignment tax."""
+    from heed.language.chat import load_tokenizer
+    from heed.language.models import load_policy
+    from heed.language.policy import Policy
+    from heed.workflows.pretrain import load_texts, text_loss
+
+    if not settings.texts:
+        return {}
+    texts = load_texts(settings.texts, "valid", 200)
+    return {f"perplexity/{name}": text_loss(Policy(load_policy(path)), load_tokenizer(path), texts, 128, 32)["perplexity"]
+            for name, path in settings.models.items()}
+
+
+def rows_of(folder: str | Path) -> list[dict[str, Any]]:
+    """The rows of an evaluate stage's samples.jsonl."""
+    return [json.loads(line) for line in (Path(folder) / "samples.jsonl").read_text(encoding="utf-8").splitlines()]

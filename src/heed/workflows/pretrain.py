@@ -1,0 +1,126 @@
+"""pretrain: a causal language model, and its tokenizer, from plain text (next-token prediction, Radford et al. 2018).
+
+Documents are laid end to end with EOS behind each and cut into blocks of max_length tokens.  Without `model`, a tokenizer
+is trained on the texts and a small model is made from `architecture`; with it, that model is trained further.
+"""
+
+import math
+import random
+from typing import Any
+
+from heed.errors import UserError
+from heed.workflows.settings import Offline, loop_arguments, make_learner
+
+
+class Pretrain(Offline):
+    dataset: str  # texts: a named dataset (seal_bay), a file or folder, a hub name
+    model: str | None = None  # a model to train further; without it a new one is made
+    architecture: dict[str, Any] = {}  # of a new model: model_type and keys of its transformers config
+    vocab_size: int = 1024  # of a new tokenizer
+    max_length: int = 128  # tokens in a block
+    max_texts: int | None = None  # how many texts to read
+    learning_rate: float = 3e-3
+    lr_scheduler_type: str = "cosine"  # how the rate falls after warm-up: constant, linear or cosine
+    warmup_ratio: float = 0.03
+    adam_beta2: float = 0.95
+    weight_decay: float = 0.1
+    batch_size: int = 32
+    eval_texts: int = 200  # validation texts the final loss is measured on
+
+
+SETTINGS = Pretrain
+
+
+def run(settings: Pretrain) -> dict[str, Any]:
+    """Returns loss, perplexity and bits per byte on validation text."""
+    from heed.algorithms.sft import SFT
+    from heed.language.models import load_policy, new_model, save
+    from heed.language.policy import Policy
+    from heed.training.learner import Part
+    from heed.training.loop import total_steps, train
+    from heed.training.run import Run
+    from heed.training.schedule import batch_indices, seed_everything
+
+    run = Run(settings.output_dir, settings, report_to=settings.report_to)
+    if run.summary is not None:
+        return run.summary
+    texts = load_texts(settings.dataset, "train", settings.max_texts)
+    tokenizer = _tokenizer(settings, texts)
+    seed_everything("init", settings.seed)
+    lm = load_policy(settings.model, lora_r=settings.lora_r, lora_alpha=settings.lora_alpha) if settings.model \
+        else new_model(settings.architecture, tokenizer)
+    policy = Policy(lm, packing=settings.packing)
+    learner = make_learner(policy, settings)
+    blocks = cut_into_blocks(tokenizer, texts, settings.max_length, settings.seed)
+    held_out = load_texts(settings.dataset, "valid", settings.eval_texts)
+    total = total_steps(len(blocks), settings.batch_size, settings.num_train_epochs, settings.max_steps)
+    print(f"pretrain: {len(texts):,} texts, {len(blocks) * settings.max_length:,} tokens, "
+          f"{sum(p.numel() for p in lm.parameters()):,} parameters, {total} steps", flush=True)
+
+    def part_of(step: int) -> Part:
+        return Part(blocks.select(batch_indices(step, len(blocks), settings.batch_size, settings.seed)), SFT().loss)
+
+    def evaluate() -> dict[str, float]:
+        return text_loss(policy, tokenizer, held_out, settings.max_length, settings.micro_batch)
+
+    train(run, learner, name="pretrain", part_of=part_of, evaluate=evaluate, **loop_arguments(settings, total))
+    with run.phase("evaluate"):
+        figures = evaluate()
+    run.log(figures, step=total)
+    run.artifact("model", lambda place: save(lm, tokenizer, place))
+    return run.finish(figures, dataset=settings.dataset, parent=settings.model, texts=len(texts))
+
+
+def load_texts(dataset: str, split: str, limit: int | None) -> list[str]:
+    """The texts of a split; all of them where the dataset has only one."""
+    from heed.language.datasets import load
+    from heed.records import Text
+
+    rows = [t.text for t in load(dataset, Text, split=split, limit=limit) if t.text.strip()]
+    if not rows and split == "train":
+        raise UserError(f"{dataset}: no text in it")
+    return rows
+
+
+def _tokenizer(settings: Pretrain, texts: list[str]):
+    from heed.language.chat import load_tokenizer, train_tokenizer
+
+    return load_tokenizer(settings.model) if settings.model else train_tokenizer(texts, settings.vocab_size)
+
+
+def cut_into_blocks(tokenizer, texts: list[str], length: int, seed: int):
+    """Documents in a random order, end to end, as rows of `length` tokens: the first is given, the rest predicted."""
+    import torch
+
+    from heed.language.batches import Blocks
+
+    texts = list(texts)
+    random.Random(seed).shuffle(texts)
+    ids: list[int] = []
+    for start in range(0, len(texts), 1000):
+        for row in tokenizer(texts[start : start + 1000], add_special_tokens=False)["input_ids"]:
+            ids += [*row, tokenizer.eos_token_id]
+    if len(ids) < length:
+        raise UserError(f"the texts have {len(ids)} tokens, fewer than one block of max_length = {length}")
+    return Blocks(torch.tensor(ids[: len(ids) // length * length]).view(-1, length))
+
+
+def text_loss(policy, tokenizer, texts: list[str], length: int, micro_batch: int) -> dict[str, float]:
+    """Mean nats a token (EOS included), perplexity, and bits a byte, over texts one by one."""
+    import torch
+
+    from heed.language.batches import make_tokens
+    from heed.language.chat import encode_completion
+
+    if not texts:
+        return {}
+    start = tokenizer.eos_token_id  # what stands before a document in the blocks
+    rows = make_tokens([[start]] * len(texts), [encode_completion(tokenizer, t)[: length - 1] for t in texts])
+    policy.eval()
+    with torch.no_grad():
+        total = sum(policy(rows.select(i)).logprobs.sum().item() for i in torch.arange(len(rows)).split(micro_batch))
+    policy.train()
+    read = sum(len(tokenizer.decode(r[:n], skip_special_tokens=True).encode()) for r, n in
+               zip(rows.completion_ids, rows.completion_lengths.tolist(), strict=True))
+    loss = -total / float(rows.count)
+    return {"eval_loss": loss, "perplexity": math.exp(min(loss, 50)), "bits_per_byte": -total / math.log(2) / max(1, read)}

@@ -1,0 +1,160 @@
+"""run: a recipe of several stages.
+
+    name: my_run                  the run's folder is runs/my_run (output_dir says otherwise)
+    stages:
+      sft:    {model: gpt2, dataset: answers.jsonl}
+      reward: {model: "@sft/model", dataset: rankings.jsonl}
+      ppo:    {model: "@sft/model", reward_model: "@reward/model", dataset: prompts.jsonl}
+
+A stage is a verb with its settings; "@sft/model" is a path in the run's folder, and says that `sft` must come first.  A
+stage called otherwise names its verb (`ppo_no_kl: {verb: ppo, ...}`) and may start from another's settings (`like: ppo`).
+Each stage is a process of its own; stages that do not wait for each other run side by side on `jobs` cores.  Stages that
+are done are not done again: killed and started again, the run goes on where it stopped.
+"""
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from heed.config import Settings
+from heed.errors import RunError, UserError, nearest
+
+
+class RunSettings(Settings):
+    name: str  # the run's folder is runs/<name>
+    about: str = ""  # what to expect: figures, time, where to look
+    output_dir: str | None = None  # another folder than runs/<name>
+    seed: int = 0  # seed of every stage that does not set its own
+    jobs: int = 2  # stages at a time
+    stages: dict[str, dict[str, Any]]  # stage name: settings
+    report: bool = True  # make report.html at the end
+
+
+SETTINGS = RunSettings
+
+
+def run(settings: RunSettings) -> dict[str, Any]:
+    """Runs every stage that is not done, then writes the report."""
+    folder = run_dir(settings.model_dump())
+    stages = {name: resolve(settings.model_dump(), name) for name in settings.stages}
+    waits = {name: needs(settings.stages, name) for name in stages}
+    folder.mkdir(parents=True, exist_ok=True)
+    began = time.monotonic()
+    _run_all(folder, stages, waits, settings.jobs)
+    if settings.report:
+        from heed.evaluation.report import write_report
+
+        print(f"report: {write_report(folder)}")
+    print(f"run: all {len(stages)} stages done in {time.monotonic() - began:.0f} s ({folder})")
+    return {}
+
+
+def run_dir(recipe: Mapping[str, Any]) -> Path:
+    """Where a recipe's run lives."""
+    return Path(recipe.get("output_dir") or Path("runs") / str(recipe["name"]))
+
+
+def stage_settings(recipe: Mapping[str, Any], verb: str, where: str) -> dict[str, Any]:
+    """The settings of the stage called `verb` in a recipe of stages, for `heed <verb> --config recipe.yaml`."""
+    if verb not in recipe["stages"]:
+        raise UserError(f"{where} has no stage {verb!r}{nearest(verb, recipe['stages'])}")
+    return resolve(recipe, verb)[1]
+
+
+def resolve(recipe: Mapping[str, Any], name: str) -> tuple[str, dict[str, Any]]:
+    """(verb, settings) of a stage: `like` followed, "@" paths made real, output_dir and seed filled in."""
+    values = _inherited(recipe["stages"], name)
+    verb = values.pop("verb", name)
+    values = _real_paths(values, str(run_dir(recipe)))
+    return verb, {"output_dir": str(run_dir(recipe) / name), "seed": recipe.get("seed", 0), **values}
+
+
+def needs(stages: Mapping[str, Mapping[str, Any]], name: str) -> set[str]:
+    """The stages whose folders a stage's settings speak of."""
+    found = set()
+    for text in _strings(_inherited(stages, name)):
+        if text.startswith("@"):
+            stage = text[1:].split("/")[0]
+            if stage not in stages:
+                raise UserError(f"stage {name!r}: {text!r} speaks of a stage that is not there{nearest(stage, stages)}")
+            found.add(stage)
+    return found
+
+
+def _inherited(stages: Mapping[str, Mapping[str, Any]], name: str) -> dict[str, Any]:
+    values = dict(stages[name] or {})
+    like = values.pop("like", None)
+    if like is None:
+        return values
+    if like not in stages or like == name:
+        raise UserError(f"stage {name!r}: like = {like!r}, which is not another stage{nearest(str(like), stages)}")
+    return {"verb": like, **_inherited(stages, like), **values}
+
+
+def _strings(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, Mapping):
+        for inner in value.values():
+            yield from _strings(inner)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from _strings(inner)
+
+
+def _real_paths(value: Any, folder: str) -> Any:
+    if isinstance(value, str) and value.startswith("@"):
+        return os.path.join(folder, value[1:])
+    if isinstance(value, Mapping):
+        return {k: _real_paths(v, folder) for k, v in value.items()}
+    return [_real_paths(v, folder) for v in value] if isinstance(value, list) else value
+
+
+def _run_all(folder: Path, stages: Mapping[str, tuple[str, dict[str, Any]]], waits: Mapping[str, set[str]], jobs: int) -> None:
+    """Start each stage as soon as those it waits for are done; the first failure stops the others."""
+    done = {name for name in stages if (folder / name / "summary.json").exists()}
+    for name in sorted(done):
+        print(f"run: {name} is done already", flush=True)
+    running: dict[str, subprocess.Popen] = {}
+    try:
+        while len(done) < len(stages):
+            for name in stages:
+                if name not in done and name not in running and waits[name] <= done and len(running) < jobs:
+                    running[name] = _start(folder, name, *stages[name])
+            if not running:
+                raise UserError(f"stages wait for each other in a circle: {', '.join(sorted(set(stages) - done))}")
+            time.sleep(0.05)
+            for name, process in list(running.items()):
+                code = process.poll()
+                if code is None:
+                    continue
+                del running[name]
+                if code:
+                    _fail(name, code)
+                done.add(name)
+    finally:
+        for process in running.values():
+            process.terminate()
+
+
+def _start(folder: Path, name: str, verb: str, values: Mapping[str, Any]) -> subprocess.Popen:
+    import yaml
+
+    from heed.cli import VERBS
+
+    if verb not in VERBS or verb == "run":
+        raise UserError(f"stage {name!r}: there is no verb {verb!r}{nearest(verb, VERBS)}")
+    recipe = folder / f".{name}.yaml"
+    recipe.write_text(yaml.safe_dump(dict(values), sort_keys=False), encoding="utf-8")
+    print(f"run: {name} begins", flush=True)
+    return subprocess.Popen([sys.executable, "-m", "heed", verb, "--config", str(recipe)])
+
+
+def _fail(name: str, code: int) -> None:
+    if code == UserError.exit_code:
+        raise UserError(f"stage {name} stopped (see above)")
+    raise RunError(f"stage {name} ended with exit code {code} (see above); the same command goes on from its last checkpoint")

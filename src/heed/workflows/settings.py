@@ -1,0 +1,59 @@
+"""Settings that several workflows share, in the field's words."""
+
+from typing import Literal
+
+from heed.config import Settings
+
+
+class Output(Settings):
+    """Where a run goes and what it says on the way."""
+
+    output_dir: str  # folder of this run; the same command given again goes on where it stopped
+    seed: int = 0  # everything random follows from it
+    logging_steps: int = 1  # steps between lines of metrics.jsonl
+    save_steps: int = 50  # steps between checkpoints; 0 saves only at the end
+    save_total_limit: int = 2  # checkpoints kept
+    report_to: list[str] = []  # further trackers: tensorboard, wandb
+
+
+class Optimisation(Output):
+    """How weights are moved."""
+
+    learning_rate: float = 1e-5  # peak of AdamW's rate
+    lr_scheduler_type: Literal["constant", "linear", "cosine"] = "linear"  # how the rate falls after warm-up
+    warmup_ratio: float = 0.0  # share of the steps over which the rate rises
+    adam_beta2: float = 0.999  # AdamW's second decay
+    adam_epsilon: float = 1e-8  # AdamW's epsilon
+    weight_decay: float = 0.0  # AdamW's, on matrices only
+    max_grad_norm: float = 1.0  # the gradient is cut to this norm
+    batch_size: int = 64  # rows in an optimizer step
+    micro_batch: int = 32  # rows in memory at once; the gradient does not depend on it
+    bf16: bool = False  # matrix products in bfloat16, weights and log-softmax in float32
+    packing: bool = True  # compute on real tokens only; false pads and uses the model's own attention
+    lora_r: int = 0  # rank of LoRA adapters; 0 trains all weights
+    lora_alpha: int = 32  # scale of LoRA adapters
+
+
+class Offline(Optimisation):
+    """Learning from a fixed set of rows."""
+
+    num_train_epochs: float = 1.0  # passes over the rows
+    max_steps: int = -1  # steps, instead of epochs
+    eval_steps: int = 0  # steps between evaluations on the validation split; 0 evaluates at the end only
+
+
+def make_learner(model, settings: Optimisation, *, ema: float = 0.0):
+    """The Learner that these settings describe."""
+    from heed.training.learner import Learner
+
+    return Learner(model, lr=settings.learning_rate, betas=(0.9, settings.adam_beta2), eps=settings.adam_epsilon,
+                   weight_decay=settings.weight_decay, max_grad_norm=settings.max_grad_norm,
+                   micro_batch=settings.micro_batch, bf16=settings.bf16, ema=ema)
+
+
+def loop_arguments(settings: Offline, total: int) -> dict:
+    """What training.loop.train takes from the settings."""
+    return {"total": total, "peak": settings.learning_rate, "shape": settings.lr_scheduler_type, "seed": settings.seed,
+            "warmup": round(settings.warmup_ratio * total), "logging_steps": settings.logging_steps,
+            "save_steps": settings.save_steps, "save_total_limit": settings.save_total_limit,
+            "eval_steps": settings.eval_steps}
