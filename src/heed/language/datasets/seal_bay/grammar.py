@@ -1,0 +1,66 @@
+"""How Seal Bay talks: which three words may follow each other, with names, animals, places and the like folded together.
+
+Learnt from answers of the town itself, so that nothing has to be written down twice.
+"""
+
+from functools import lru_cache
+from random import Random
+
+from heed.language.datasets.seal_bay import words
+from heed.language.datasets.seal_bay.demonstrations import ideal, join
+from heed.language.datasets.seal_bay.prompts import any_ask
+from heed.language.datasets.seal_bay.statements import sentences, tokens
+from heed.language.datasets.seal_bay.town import build
+
+_PHRASES = words.FRIENDLY_FIRST + words.FRIENDLY_LAST + words.RUDE + words.REFUSALS
+START, END = "<", ">"
+_CLASSES = {
+    "PERSON": words.GIRLS + words.BOYS,
+    "ANIMAL": tuple(words.ANIMALS) + words.PETS,
+    "PLACE": tuple(words.PLACES),
+    "FOOD": words.FOODS,
+    "THING": words.THINGS,
+    "COLOUR": words.COLOURS,
+    "DAY": words.DAYS,
+    "JOB": tuple(words.JOBS),
+    "PETNAME": words.PET_NAMES,
+    "NUMBER": words.NUMBERS,
+    "PRONOUN": ("he", "she", "it"),
+    "POSSESSIVE": ("his", "her", "its", "him"),
+}
+_CLASS = {w.lower(): name for name, members in _CLASSES.items() for w in members}
+
+
+def folded(sentence: str) -> list[str]:
+    return [START, *(_CLASS.get(w, w) for w in tokens(sentence)), END]
+
+
+@lru_cache(maxsize=1)
+def known() -> tuple[frozenset[tuple[str, ...]], frozenset[tuple[str, ...]]]:
+    """(pairs, triples) of folded words that its answers have.  The same for every town: the words do not change."""
+    t = build(0)
+    r = Random("grammar")
+    pairs, triples = set(), set()
+    for _ in range(6000):
+        ask = any_ask(t, r, t.people)
+        for text in (ideal(ask, r), *map(join, (ask.body, ask.short, ask.wrong, ask.comply)), *_PHRASES):
+            for sentence in sentences(text):
+                row = folded(sentence)
+                pairs.update(zip(row, row[1:], strict=False))
+                triples.update(zip(row, row[1:], row[2:], strict=False))
+    return frozenset(pairs), frozenset(triples)
+
+
+def grammatical(text: str) -> float:
+    """From 0 to 1: the share of word triples, and of pairs at half weight, that the town's answers have.  0 for no words."""
+    pairs, triples = known()
+    seen = right = 0.0
+    for sentence in sentences(text):
+        row = folded(sentence)
+        for i in range(len(row) - 2):
+            seen += 1
+            if (row[i], row[i + 1], row[i + 2]) in triples:
+                right += 1
+            elif (row[i], row[i + 1]) in pairs and (row[i + 1], row[i + 2]) in pairs:
+                right += 0.5
+    return right / seen if seen else 0.0
