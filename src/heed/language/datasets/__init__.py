@@ -14,7 +14,7 @@ from typing import Any
 from heed.errors import UserError, nearest
 from heed.language.datasets.formats import FORMATS
 from heed.language.datasets.kinds import convert
-from heed.language.datasets.reading import Reading, detect, parts, read
+from heed.language.datasets.reading import Reading, detect, readings
 from heed.language.datasets.row import Skip
 from heed.language.datasets.source import SPLITS, Source, parse
 from heed.records import Demonstration, Prompt, Ranking, Rating, Record, Text
@@ -45,8 +45,7 @@ def load(source: str, want: type, split: str | None = "train", limit: int | None
         return embedded(want, split, limit)
     found: list[Any] = []
     count = Count()
-    for part in parts(parsed):
-        reading = read(part, parsed)
+    for reading in readings(parsed):
         room = None if limit is None else limit - len(found)
         found += islice(convert(count.records(reading, split), want), room)
         if len(found) == limit:
@@ -144,8 +143,7 @@ def describe(source: str) -> str:
         return f"{source}: embedded in heed"
     lines: dict[str, Counter[str]] = {}
     skipped = 0
-    for part in parts(parsed):
-        reading = read(part, parsed)
+    for reading in readings(parsed):
         count = Count()
         for _ in count.records(reading, None):
             pass

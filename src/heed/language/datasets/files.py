@@ -57,14 +57,14 @@ def find(path: Path) -> list[Path]:
     return [path]
 
 
-def rows(path: Path) -> Iterator[Place]:
-    """(place, values) for everything in the file."""
+def rows(path: Path, whole: bool = False) -> Iterator[Place]:
+    """(place, values) for everything in the file.  A .txt that is the `whole` of a source is cut into splits."""
     reader: Callable[[BinaryIO, Path], Iterator[Place]] = {
         ".jsonl": jsonl,
         ".json": json_file,
         ".csv": csv_file,
         ".parquet": parquet,
-        ".txt": text_file,
+        ".txt": in_splits if whole else text_file,
         ".tar": tar,
     }[kind_of(path)]
     with explained(path), opened(path) as stream:
@@ -237,16 +237,27 @@ def parquet(stream: BinaryIO, path: Path) -> Iterator[Place]:
 
 
 def text_file(stream: BinaryIO, path: Path) -> Iterator[Place]:
-    """Documents: the parts between <|endoftext|> where it stands, else the file.  `alone` says it is one whole file."""
+    """Documents: the parts between <|endoftext|> where it stands, else the file."""
     text = decoded(stream, newline=None).read()
     if "\0" in text:
         raise UserError(f"{path}: a NUL byte in a text")
-    if END_OF_TEXT not in text:
-        yield "the text", {"text": text, "path": path.as_posix(), "alone": True}
-        return
     for number, document in enumerate(text.split(END_OF_TEXT), 1):
         if document.strip():
             yield f"document {number}", {"text": document.strip(), "path": path.as_posix()}
+
+
+def in_splits(stream: BinaryIO, path: Path) -> Iterator[Place]:
+    """The documents; a single one is cut at the ends of lines into 90 % train, 5 % valid and 5 % test, because a hash
+    would put all of it on one side."""
+    documents = list(text_file(stream, path))
+    if len(documents) != 1:
+        yield from documents
+        return
+    text = documents[0][1]["text"]
+    cuts = [0, *(text.find("\n", len(text) * percent // 100) + 1 for percent in (90, 95)), len(text)]
+    for split, start, end in zip(("train", "valid", "test"), cuts, cuts[1:], strict=False):
+        if start < end:
+            yield f"the part for {split}", {"text": text[start:end], "split": split}
 
 
 def tar(stream: BinaryIO, path: Path) -> Iterator[Place]:

@@ -1,5 +1,6 @@
 """A source, read part by part: which format each file is in, and its rows as records."""
 
+import logging
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,7 +18,13 @@ from heed.language.datasets.source import Source, is_hub_name
 from heed.language.datasets.splits import SplitRule, named_split
 from heed.records import Record
 
+log = logging.getLogger(__name__)
+
 LOOK = 20  # rows looked at to tell the format
+
+
+class UnknownFormat(UserError):
+    """The columns of a file are none that heed knows."""
 
 
 @dataclass(frozen=True)
@@ -33,9 +40,10 @@ def parts(source: Source) -> list[Part]:
     """The parts of a source of files or a hub name, with the split that each one's name says."""
     path = Path(source.name)
     if path.exists() or not is_hub_name(source.name):
-        found = {str(p): files.rows(p) for p in files.find(path)}
         # Only the names below the folder count: /data/test/pairs.jsonl handed in by itself says nothing of its split.
-        said = {n: named_split(Path(n).relative_to(path).as_posix() if path.is_dir() else Path(n).name) for n in found}
+        named = {p: p.relative_to(path).as_posix() if path.is_dir() else p.name for p in files.find(path)}
+        said = {str(p): named_split(name) for p, name in named.items()}
+        found = {str(p): files.rows(p, whole=path.is_file() and said[str(p)] in (None, "train")) for p in named}
     else:
         found = {f"{source.name}, {split}": rows for split, rows in hub.parts(source.name).items()}
         said = {n: named_split(n.split(", ")[-1]) for n in found}
@@ -54,12 +62,8 @@ class Reading:
     """A part whose format is known.  `outcomes` holds records, and what became of the other rows."""
 
     part: Part
-    format: str
+    title: str  # the format, with the columns that gave it away
     outcomes: Iterator["Record | UserError | Skip"]
-
-    @property
-    def title(self) -> str:
-        return format_module(self.format).TITLE
 
 
 def read(part: Part, source: Source) -> Reading:
@@ -72,8 +76,23 @@ def read(part: Part, source: Source) -> Reading:
     try:
         name = source.format or detect(known)
     except UserError as error:
-        raise UserError(f"{part.name}: {error}") from None
-    return Reading(part, name, outcomes(chain(first, found), name))
+        raise UnknownFormat(f"{part.name}: {error}") from None
+    return Reading(part, title(name, known), outcomes(chain(first, found), name))
+
+
+def readings(source: Source) -> Iterator[Reading]:
+    """Every part of a source; of several files, those in no known format are named in the log and passed over."""
+    found = parts(source)
+    unknown: list[UnknownFormat] = []
+    for part in found:
+        try:
+            yield read(part, source)
+        except UnknownFormat as error:
+            unknown.append(error)
+    if len(unknown) == len(found):
+        raise unknown[0]
+    for error in unknown:
+        log.warning("passed over %s", error)
 
 
 def located(part: Part, place: str, values: Any, rename: Mapping[str, str]) -> Row | UserError:
@@ -95,7 +114,7 @@ def located(part: Part, place: str, values: Any, rename: Mapping[str, str]) -> R
 
 def outcomes(rows: Iterable[Row | UserError], name: str) -> Iterator[Record | UserError | Skip]:
     module = format_module(name)
-    for row in rows:
+    for row in module.gather(rows) if hasattr(module, "gather") else rows:
         if isinstance(row, UserError):
             yield row
             continue
@@ -112,6 +131,13 @@ def with_columns(error: UserError, name: str) -> UserError:
     return UserError(f"{error} [{format_module(name).TITLE}: {shapes(name)}]")
 
 
+def title(name: str, rows: Sequence[Mapping[str, Any]]) -> str:
+    """`Anthropic HH transcripts (chosen/rejected)`."""
+    module = format_module(name)
+    shape = next((s for row in rows for s in module.SHAPES if all(column in row for column in s)), ())
+    return f"{module.TITLE} ({'/'.join(shape)})" if shape else module.TITLE
+
+
 def shapes(name: str) -> str:
     return " | ".join(", ".join(columns) for columns in format_module(name).SHAPES)
 
@@ -125,21 +151,27 @@ def detect(rows: Sequence[Mapping[str, Any]]) -> str:
     name, count = max(votes.items(), key=lambda item: (item[0] != "" and item[1] * 2 >= len(rows), item[1]))
     if name and count:
         return name
-    raise unknown(rows[0])
+    raise no_format(rows[0])
 
 
-def unknown(row: Mapping[str, Any]) -> UserError:
+def no_format(row: Mapping[str, Any]) -> UserError:
     """What the columns are, and the format that comes nearest."""
 
-    def has(column: str) -> bool:
-        return column in row or bool(get_close_matches(column, row, n=1, cutoff=0.75))
+    lower = {column.lower(): column for column in map(str, row)}
+
+    def like(column: str) -> str | None:
+        close = get_close_matches(column, lower, n=1, cutoff=0.75)
+        return lower[close[0]] if close else None
 
     shaped = [(columns, format_module(n).TITLE) for n in FORMATS for columns in format_module(n).SHAPES]
-    columns, title = max(shaped, key=lambda s: (sum(map(has, s[0])) / len(s[0]), sum(map(has, s[0]))))
+    found = {columns: sum(like(c) is not None for c in columns) for columns, _ in shaped}
+    columns, name = max(shaped, key=lambda s: (found[s[0]] / len(s[0]), found[s[0]]))
+    if not found[columns]:
+        columns, name = format_module("trl").SHAPES[0], format_module("trl").TITLE
     absent = [c for c in columns if c not in row]
-    advice = f"; missing: {', '.join(absent)}" if absent else ""
-    rename = f"; a column of another name is given as ?{absent[0]}=<its name>" if absent else ""
+    rename = f"?{absent[0]}={like(absent[0]) or '<its name>'}" if absent else "?format=<its name>"
     return UserError(
-        f"no format that heed knows has the columns {', '.join(map(repr, row)) or '(none)'}. "
-        f"Nearest: {title} ({', '.join(columns)}){advice}{rename}"
+        f"no format that heed knows has the columns {', '.join(map(repr, row)) or '(none)'}. Nearest: {name} "
+        f"({', '.join(columns)}); missing: {', '.join(absent) or 'nothing, but a value of another kind'}; "
+        f"a column of another name is given as {rename}"
     )

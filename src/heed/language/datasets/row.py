@@ -51,7 +51,10 @@ class Row:
         return value
 
     def text(self, key: str, default: Any = MISSING) -> str:
+        """The text at `key`; the default, where there is one, also for null."""
         value = self.get(key, default)
+        if value is None and default is not MISSING:
+            return default
         if not isinstance(value, str) and value is not default:
             raise self.wrong(key, "text")
         return value

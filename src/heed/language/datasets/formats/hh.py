@@ -12,7 +12,7 @@ from heed.language.datasets.build import ranking
 from heed.language.datasets.row import Row, Skip
 from heed.records import Message, Ranking
 
-TITLE = "Anthropic HH transcripts (chosen/rejected)"
+TITLE = "Anthropic HH transcripts"
 SHAPES = (("chosen", "rejected"), ("text", "score"))
 
 TURN = re.compile(r"(?:^|\n\n)(Human|Assistant):")
