@@ -56,6 +56,7 @@ def judgements(db: Connection, *where: Condition) -> list[Judgement]:
 
 
 def rankings(db: Connection, split: str | None) -> list[Ranking]:
+    """Answers that hold, beside what was asked."""
     answered = judgements(db, holds(), submissions.c.outcome == "answered", *_of(split))
     if not answered:
         return []
@@ -65,6 +66,7 @@ def rankings(db: Connection, split: str | None) -> list[Ranking]:
 
 
 def ratings(db: Connection, split: str | None) -> list[Rating]:
+    """Absolute scores, one Rating a submission."""
     rows = sa.select(submissions.c.id.label("submission_id"), submissions.c.labeler_id, schema.ratings, completions)
     rows = rows.join(schema.ratings, schema.ratings.c.submission_id == submissions.c.id)
     rows = rows.join(completions, completions.c.id == schema.ratings.c.completion_id).join(prompts).where(*_of(split))
@@ -78,6 +80,7 @@ def ratings(db: Connection, split: str | None) -> list[Rating]:
 
 
 def demonstrations(db: Connection, split: str | None) -> list[Demonstration]:
+    """What people would have written."""
     rows = sa.select(submissions.c.labeler_id, completions.c.prompt_id, completions.c.text).select_from(submissions)
     rows = rows.join(schema.demonstrations, schema.demonstrations.c.submission_id == submissions.c.id)
     rows = rows.join(completions, completions.c.id == schema.demonstrations.c.completion_id).join(prompts)

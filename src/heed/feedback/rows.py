@@ -151,12 +151,14 @@ def dense(judgement: Judgement, candidates: Iterable[str]) -> dict[str, int]:
 
 
 def judgement_row(judgement: Judgement, supersedes: str | None) -> Row:
+    """Its row in `submissions`; `supersedes` is the id of the answer that it corrects."""
     return {**_submission(judgement.id, "rank", judgement.labeler), "task_id": judgement.comparison_id,
             "outcome": judgement.outcome, "strength": judgement.strength, "seconds": float(judgement.seconds),
             "note": judgement.note, "answered_at": float(judgement.answered_at), "supersedes_id": supersedes}
 
 
 def prompt_of(row: Any) -> Prompt:
+    """The prompt of a row of `prompts`."""
     content = json.loads(row.content)
     if not isinstance(content, str):
         content = tuple(Message(**m) for m in content)
@@ -164,6 +166,7 @@ def prompt_of(row: Any) -> Prompt:
 
 
 def candidate_of(row: Any) -> Candidate:
+    """The candidate of a row of `completions`."""
     tokens = None if row.tokens is None else struct.unpack(f"<{len(row.tokens) // 4}i", row.tokens)
     return Candidate(row.text, row.made_by, tokens, row.logprob, json.loads(row.sampling), row.id)
 

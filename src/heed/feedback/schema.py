@@ -69,6 +69,7 @@ Sequence = BigInteger().with_variant(Integer, "sqlite")  # only INTEGER PRIMARY 
 
 
 def one_of(column: str, *values: str) -> CheckConstraint:
+    """A column that may hold only these."""
     return CheckConstraint(f"{column} IN ({', '.join(map(repr, values))})", name=column)
 
 

@@ -41,6 +41,7 @@ def insert_missing(db: Connection, table: sa.Table, rows: Sequence[Row]) -> None
 
 
 def parts(values: Iterable[Any]) -> Iterator[list[Any]]:
+    """Lists short enough for one statement."""
     values = list(values)
     yield from (values[i : i + PART] for i in range(0, len(values), PART))
 

@@ -22,6 +22,8 @@ AT_ONCE = 64  # comparisons in one transaction; their order in the store is the 
 
 
 class LabelSettings(Settings):
+    """What is judged, by whom, and how well they do it."""
+
     output_dir: str  # folder of this run; the same command given again goes on where it stopped
     samples: str  # jsonl written by `heed sample`: a prompt and its completions a line
     store: str = ""  # path or postgresql://user@host/name of the store; output_dir/feedback.db when empty
