@@ -22,6 +22,10 @@ def calibrated_pairs(n: int, seed: int, scale: float = 1.0) -> tuple[np.ndarray,
     return scale * np.where(a_wins, a, b), scale * np.where(a_wins, b, a)
 
 
+def differences(chosen: np.ndarray, rejected: np.ndarray) -> tuple[np.ndarray, list[int]]:
+    return chosen - rejected, [1] * len(chosen)
+
+
 def test_accuracy_by_hand():
     estimate = pairwise_accuracy([2, 1, 1, 0], [1, 1, 0, 1])
     assert estimate.value == (1 + 0.5 + 1 + 0) / 4
@@ -50,7 +54,7 @@ def test_a_model_that_says_nan_gets_no_score():
     with pytest.raises(RunError, match="rejected"):
         pairwise_accuracy([1.0], [float("nan")])
     with pytest.raises(RunError):
-        calibration([float("inf")], [0.0])
+        calibration([float("inf")], [1])
     with pytest.raises(UserError, match="no pairs"):
         pairwise_accuracy([], [])
 
@@ -65,15 +69,15 @@ def test_accuracy_grows_with_the_margin():
 def test_calibrated_models_fall_in_their_null_band():
     inside = 0
     for seed in range(40):
-        result = calibration(*calibrated_pairs(300, seed), simulations=200)
-        inside += result.ece <= result.null_p95
+        result = calibration(*differences(*calibrated_pairs(300, seed)), simulations=200)
+        inside += result.ece <= result.null_95
         assert 0.02 < result.null_mean < 0.09
     assert inside >= 34  # 38 expected; 33 or fewer has p < 0.02
 
 
 def test_overconfidence_is_found_and_measured():
-    result = calibration(*calibrated_pairs(3000, 1, scale=3.0))
-    assert result.ece > 2 * result.null_p95
+    result = calibration(*differences(*calibrated_pairs(3000, 1, scale=3.0)))
+    assert result.ece > 2 * result.null_95
     assert result.temperature == pytest.approx(3.0, rel=0.15)
     assert result.nll_at_temperature < result.nll - 0.1
     assert sum(b.n for b in result.bins) == 3000
@@ -81,16 +85,24 @@ def test_overconfidence_is_found_and_measured():
 
 
 def test_a_coin():
-    result = calibration([0.0] * 50, [0.0] * 50)
+    result = calibration([0.0] * 50, [1] * 50)
     assert (result.brier, result.ece) == (0.25, 0)
     assert result.nll == pytest.approx(np.log(2))
     assert result.temperature is None
 
 
+def test_the_order_in_which_a_pair_is_written_does_not_matter():
+    delta, outcome = np.array([0.5, -1.0, 2.0, 0.3]), np.array([1, 1, 0, 0.5])
+    one, other = calibration(delta, outcome), calibration(-delta, 1 - outcome)
+    assert (one.ece, one.brier, one.nll) == pytest.approx((other.ece, other.brier, other.nll))
+    with pytest.raises(UserError, match="something else"):
+        calibration([1.0], [2.0])
+
+
 def test_no_temperature_where_none_exists():
-    always_right = calibration([1.0, 2.0], [0.0, 0.0])
+    always_right = calibration([1.0, 2.0], [1, 1])
     assert (always_right.temperature, always_right.nll_at_temperature) == (None, 0)
-    mostly_wrong = calibration([0.0, 0.0, 1.0], [1.0, 2.0, 0.0])
+    mostly_wrong = calibration([-1.0, -2.0, 1.0], [1, 1, 1])
     assert mostly_wrong.temperature is None
     assert mostly_wrong.nll_at_temperature == pytest.approx(np.log(2))
 

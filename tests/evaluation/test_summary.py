@@ -3,9 +3,9 @@ import json
 import pytest
 
 from heed.errors import RunError, UserError
-from heed.evaluation.rankings import pairs, summarise_rankings
+from heed.evaluation.rankings import from_evaluation, pairs, summarise_rankings
 from heed.evaluation.summary import summarise
-from heed.evaluation.table import figures, table
+from heed.evaluation.table import aligned, table
 
 
 def row(i: int, base: list[float], sft: list[float], **columns) -> dict:
@@ -75,6 +75,13 @@ def test_pairs_come_from_ranks_and_ties_give_none():
     assert found.chosen_lengths == [9, 9]
 
 
+def test_rankings_of_an_evaluation_are_by_gold_with_ties():
+    graded = row(0, [1.0, 2.0, 2.0], [5.0]) | {"proxy": {"base": [0.3, 0.2, 0.1], "sft": [1.0]}}
+    found = from_evaluation([graded, row(1, [1.0, 2.0], [3.0])], "base")
+    assert [(r["ranks"], r["scores"]) for r in found] == [([3, 1, 1], [0.3, 0.2, 0.1])]
+    assert from_evaluation([graded], "sft") == []
+
+
 def test_reward_figures():
     rows = [ranking(i, [1.0, 0.0, 0.5], [1, 3, 2], "tale" if i % 2 else "question") for i in range(10)]
     summary = summarise_rankings(rows)
@@ -89,8 +96,8 @@ def test_reward_figures():
         summarise_rankings([ranking(0, [1.0, 2.0], [1, 1])])
 
 
-def test_table():
-    text = table(
+def test_aligned_columns():
+    text = aligned(
         [{"policy": "sft", "win": {"value": 0.7131, "low": 0.66, "high": 0.76}, "n": 1204}, {"policy": "x", "n": 3}]
     )
     assert text.splitlines() == [
@@ -99,8 +106,8 @@ def test_table():
         "sft     0.713 [0.660, 0.760]  1,204",
         "x                          -      3",
     ]
-    assert table([]) == ""
+    assert aligned([]) == ""
 
 
 def test_escape_codes_from_files_do_not_reach_the_terminal():
-    assert "\x1b" not in figures({"win/\x1b[2J": {"value": 1.0, "n": 3}})
+    assert "\x1b" not in table({"win/\x1b[2J": {"value": 1.0, "n": 3}})

@@ -84,7 +84,10 @@ def test_refusals_that_were_not_measured_are_none_and_not_zero():
         ("I can't help with that.", True),
         ("I’m sorry, but I won’t say how.", True),
         ("Sorry, but no. Ask the harbour master.", True),
+        ("I'm not able to share that.", True),
+        ("No, I will not do that.", True),
         ("You can't miss it: the ferry leaves at nine.", False),
+        ("Dear Eva, I am sorry about the cup. I will not be late again.", False),
         ("Sure! " + "Walk along the quay. " * 20 + "I can't wait.", False),
     ],
 )

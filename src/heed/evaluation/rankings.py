@@ -11,7 +11,7 @@ from typing import Any
 
 from heed.errors import RunError, UserError
 from heed.evaluation.estimate import same_length
-from heed.evaluation.metrics.calibration import calibration
+from heed.evaluation.metrics.calibration import Calibration, calibration
 from heed.evaluation.metrics.preference import (
     accuracy_by_category,
     accuracy_controls,
@@ -32,6 +32,10 @@ class Pairs:
     prompt_ids: list[str]
     categories: list[str]
 
+    def calibration(self, *, seed: int = 0) -> Calibration:
+        differences = [a - b for a, b in zip(self.chosen, self.rejected, strict=True)]
+        return calibration(differences, [1] * len(differences), seed=seed)
+
 
 def pairs(rows: Iterable[Mapping[str, Any]]) -> Pairs:
     """Every pair of every ranking; ties give none.  A row without a use case is of the category "all"."""
@@ -51,11 +55,25 @@ def pairs(rows: Iterable[Mapping[str, Any]]) -> Pairs:
     return result
 
 
+def from_evaluation(rows: Iterable[Mapping[str, Any]], policy: str) -> list[dict[str, Any]]:
+    """Rankings of one policy's answers by the gold judge, with the proxy as the reward: rows of an evaluation in,
+    rows of rankings out.  Prompts without both judges or with one answer are left out."""
+    result = []
+    for row in rows:
+        gold, proxy = ((row.get(judge) or {}).get(policy) or [] for judge in ("gold", "proxy"))
+        texts = (row.get("completions") or {}).get(policy) or []
+        kept = [i for i, pair in enumerate(zip(gold, proxy, texts, strict=False)) if None not in pair]
+        if len(kept) > 1:
+            result.append({**row, "completions": [texts[i] for i in kept], "scores": [proxy[i] for i in kept],
+                           "ranks": [1 + sum(gold[j] > gold[i] for j in kept) for i in kept]})  # fmt: skip
+    return result
+
+
 def summarise_rankings(rows: Iterable[Mapping[str, Any]], *, seed: int = 0) -> Summary:
     """Final figures of a reward model on held-out rankings, ready for summary.json.
 
     accuracy  accuracy/<use case>  accuracy_control/constant|random|longer|oracle
-    ece  ece_null_p95  brier  nll  temperature   calibration of sigmoid(difference)
+    ece  ece_null_95  brier  nll  temperature   calibration of sigmoid(difference)
     length_correlation                           Spearman of reward and length in characters
     """
     rows = list(rows)
@@ -69,10 +87,10 @@ def summarise_rankings(rows: Iterable[Mapping[str, Any]], *, seed: int = 0) -> S
         result |= {f"accuracy/{case}": estimate.summary() for case, estimate in by_case.items()}
     controls = accuracy_controls(found.chosen_lengths, found.rejected_lengths, found.prompt_ids, seed=seed)
     result |= {f"accuracy_control/{name}": estimate.summary() for name, estimate in controls.items()}
-    measured = calibration(*scored, seed=seed)
+    measured = found.calibration(seed=seed)
     figures = {
         "ece": measured.ece,
-        "ece_null_p95": measured.null_p95,
+        "ece_null_95": measured.null_95,
         "brier": measured.brier,
         "nll": measured.nll,
         "temperature": measured.temperature,

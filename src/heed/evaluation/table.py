@@ -6,7 +6,7 @@ from typing import Any
 from heed.evaluation.words import number
 
 
-def table(rows: Sequence[Mapping[str, Any]]) -> str:
+def aligned(rows: Sequence[Mapping[str, Any]]) -> str:
     """Rows as aligned text, columns in the order of first appearance: words to the left, numbers to the right.
 
     An interval, {"value", "low", "high"}, is written `0.71 [0.66, 0.76]`; what is missing is a dash.
@@ -23,13 +23,13 @@ def table(rows: Sequence[Mapping[str, Any]]) -> str:
     )
 
 
-def figures(summary: Mapping[str, Any]) -> str:
+def table(summary: Mapping[str, Any]) -> str:
     """The final figures of a stage, one a line: name, value with its interval, how many units it rests on."""
     rows = []
     for name, figure in summary.items():
         n = figure.get("n") if isinstance(figure, Mapping) else None
         rows.append({"figure": name, "value": figure, "n": n})
-    return table(rows)
+    return aligned(rows)
 
 
 def _cell(value: Any) -> str:

@@ -29,7 +29,8 @@ def number(value: float) -> str:
         return "0"
     if abs(value) >= 1e7 or abs(value) < 1e-3:
         return f"{value:.2e}"
-    decimals = 1 if abs(value) >= 10 else 2 if abs(value) >= 1 else 3
+    size = abs(round(value, 3))
+    decimals = 1 if size >= 10 else 2 if size >= 1 else 3
     return f"{value:.{decimals}f}"
 
 

@@ -23,8 +23,8 @@ class ReliabilityBin:
 
 @dataclass(frozen=True)
 class Calibration:
-    """`ece` beside `null_mean` and `null_p95`: what a perfectly calibrated model with these very probabilities would
-    get on as many pairs.  An ece below `null_p95` is no evidence of miscalibration.
+    """`ece` beside `null_mean` and `null_95`: what a perfectly calibrated model with these very probabilities would
+    get on as many pairs.  An ece below `null_95` is no evidence of miscalibration.
 
     `temperature` divides the reward differences to fit best: above 1 the model is too sure.  None where no finite one
     exists (every pair right, or most wrong).  `nll_at_temperature` is the loss there.
@@ -32,7 +32,7 @@ class Calibration:
 
     ece: float
     null_mean: float
-    null_p95: float
+    null_95: float
     brier: float
     nll: float
     temperature: float | None
@@ -42,32 +42,37 @@ class Calibration:
 
 
 def calibration(
-    chosen: Sequence[float], rejected: Sequence[float], *, bins: int = 10, simulations: int = 1000, seed: int = 0
+    differences: Sequence[float], outcomes: Sequence[float], *, bins: int = 10, simulations: int = 1000, seed: int = 0
 ) -> Calibration:
-    """Calibration of P(chosen preferred) = sigmoid(r_chosen - r_rejected), one entry a pair.
+    """Calibration of P(a preferred) = sigmoid(r_a - r_b), one entry a pair.
+
+    `outcomes` says what people preferred: 1 a, 0 b, 0.5 neither; all 1 where the first of each pair is the chosen one.
 
     The expected calibration error is sum over equal-mass bins of (n_bin / n) |accuracy - confidence|, where a pair's
     confidence is the larger of its two probabilities, so that the order in which a pair is written does not matter.
     ECE is never 0 on finite data (0.064 for a perfect model on 300 pairs), hence the simulated null; the null draws
-    pairs independently, so it is a little narrow where one prompt gives many pairs.  Brier: mean (1 - P(chosen))^2,
+    pairs independently, so it is a little narrow where one prompt gives many pairs.  Brier: mean (outcome - P)^2,
     0.25 for a coin.  NLL in nats, 0.693 for a coin.  Sources: Naeini et al. 2015 (ECE); Guo et al. 2017 (temperature).
     """
-    same_length(chosen=chosen, rejected=rejected)
-    delta = finite(chosen, "chosen") - finite(rejected, "rejected")
+    same_length(differences=differences, outcomes=outcomes)
+    delta, outcome = finite(differences, "differences"), finite(outcomes, "outcomes")
     if not len(delta):
         raise UserError("no pairs to measure a calibration on")
+    if not np.isin(outcome, (0, 0.5, 1)).all():
+        raise UserError("outcomes hold something else than 0, 0.5 and 1")
     order = np.argsort(np.abs(delta), kind="stable")
-    sure, right = _sigmoid(np.abs(delta[order])), (np.sign(delta[order]) + 1) / 2
+    sure = _sigmoid(np.abs(delta[order]))
+    right = 0.5 + np.sign(delta[order]) * (outcome[order] - 0.5)
     parts = np.array_split(np.arange(len(delta)), min(bins, len(delta)))
     rng = np.random.default_rng(seed)
     null = [_ece(sure, (rng.random(len(sure)) < sure).astype(float), parts) for _ in range(simulations)]
-    temperature, fitted = _fit_temperature(delta)
+    temperature, fitted = _fit_temperature(delta, outcome)
     return Calibration(
         ece=_ece(sure, right, parts),
         null_mean=float(np.mean(null)),
-        null_p95=float(np.quantile(null, 0.95)),
-        brier=float(np.mean((1 - _sigmoid(delta)) ** 2)),
-        nll=_nll(delta),
+        null_95=float(np.quantile(null, 0.95)),
+        brier=float(np.mean((outcome - _sigmoid(delta)) ** 2)),
+        nll=_nll(delta, outcome),
         temperature=temperature,
         nll_at_temperature=fitted,
         bins=tuple(ReliabilityBin(float(sure[p].mean()), float(right[p].mean()), len(p)) for p in parts),
@@ -79,27 +84,31 @@ def _sigmoid(x: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.exp(-np.logaddexp(0.0, -x))
 
 
-def _nll(delta: NDArray[np.float64]) -> float:
-    return float(np.mean(np.logaddexp(0.0, -delta)))
+def _nll(delta: NDArray[np.float64], outcome: NDArray[np.float64]) -> float:
+    return float(np.mean(np.logaddexp(0.0, -delta) + (1 - outcome) * delta))
 
 
 def _ece(sure: NDArray[np.float64], right: NDArray[np.float64], parts: Sequence[NDArray[np.int64]]) -> float:
     return float(sum(abs(right[p].sum() - sure[p].sum()) for p in parts) / len(sure))
 
 
-def _fit_temperature(delta: NDArray[np.float64]) -> tuple[float | None, float]:
+def _fit_temperature(delta: NDArray[np.float64], outcome: NDArray[np.float64]) -> tuple[float | None, float]:
     """The temperature with the least NLL, and that NLL.
 
-    In 1 / T the NLL is convex: its least is at 1 / T = 0 where the mean difference is not positive, and at T = 0 where
-    no pair is wrong; then there is no temperature to report.
+    In 1 / T the NLL is convex: its least is at 1 / T = 0 where the reward does not go with the outcome, and at T = 0
+    where no pair is wrong; then there is no temperature to report.
     """
     from scipy.optimize import minimize_scalar
 
-    if delta.mean() <= 0:
+    won = delta * (2 * outcome - 1)  # how far ahead the preferred answer is; a tie loses by its difference
+    won = np.where(outcome == 0.5, -np.abs(delta), won)
+    if np.sum(delta * (outcome - 0.5)) <= 0:
         return None, float(np.log(2))
-    if delta.min() >= 0:
+    if won.min() >= 0:
         return None, float(np.log(2) * np.mean(delta == 0))
     best = minimize_scalar(
-        lambda log_t: _nll(delta / np.exp(log_t)), bounds=(-_LOG_TEMPERATURE, _LOG_TEMPERATURE), method="bounded"
+        lambda log_t: _nll(delta / np.exp(log_t), outcome),
+        bounds=(-_LOG_TEMPERATURE, _LOG_TEMPERATURE),
+        method="bounded",
     )
     return float(np.exp(best.x)), float(best.fun)

@@ -31,7 +31,8 @@ def length_controlled_win_rate(
     """The win rate of A over B if their answers were equally long.
 
     Logistic regression of the outcome on an intercept and tanh(length difference / its standard deviation), ridge on
-    the slope only; the rate is sigmoid(intercept).  Intervals: sandwich standard errors clustered by prompt.
+    the slope only; the rate is sigmoid(intercept).  Intervals: from the larger of two standard errors, the sandwich
+    clustered by prompt and the model's own.
     Sample i of A is paired with sample i of B.  Source: Dubois et al. 2024, "Length-Controlled AlpacaEval"
     (arXiv 2404.04475), without their instruction-difficulty term, which needs other models' results.
     """
@@ -78,5 +79,6 @@ def _ridge_logistic(
     scores = by_cluster(features * (outcome - p)[:, None], clusters)
     bread = np.linalg.inv(hessian)
     n = len(scores)
-    covariance = bread @ (scores.T @ scores) @ bread * n / max(1, n - 1)
-    return weights, np.sqrt(np.diag(covariance)), n
+    sandwich = bread @ (scores.T @ scores) @ bread * n / max(1, n - 1)
+    # Where A nearly always wins the residuals, and so the sandwich, vanish; the model's own error does not.
+    return weights, np.sqrt(np.maximum(np.diag(sandwich), np.diag(bread))), n

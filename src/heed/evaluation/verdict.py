@@ -1,0 +1,183 @@
+"""What a run shows, in plain words, computed from its figures and from nothing else.
+
+The rules: a win rate is better or worse when its 95 % interval leaves out one half, otherwise the two cannot be told
+apart.  The gold judge decides where there is one, else the reward model itself, and the text says so.  Gaming is what
+`metrics.overoptimisation` finds.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+
+from heed.evaluation.metrics.overoptimisation import Overoptimisation, overoptimisation
+from heed.evaluation.run_files import RunFiles, Stage
+from heed.evaluation.words import duration, number, percent, title
+
+Figures = Mapping[str, Any]  # a summary.json
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """`tone` is good, bad or plain; `warnings` name what went wrong on the way."""
+
+    headline: str
+    sentences: list[str]
+    tone: str = "plain"
+    warnings: list[str] = field(default_factory=list)
+
+    @property
+    def paragraph(self) -> str:
+        return " ".join(self.sentences)
+
+
+def judge_run(run: RunFiles, figures: Figures, policies: list[str], gaming: Mapping[str, Overoptimisation]) -> Verdict:
+    """The verdict on a run: `figures` are its evaluation's, `gaming` what was found in each stage with a gold judge."""
+    main = {name: found for name, found in gaming.items() if not name.endswith("_no_kl")}
+    gamed = [name for name, found in main.items() if found.verdict == "gamed"]
+    judge = next((j for j in ("gold", "proxy") if any(name.startswith(f"win_rate/{j}/") for name in figures)), None)
+    if judge is None or len(policies) < 2:
+        headline, tone = _without_evaluation(run), "plain"
+        sentences = [
+            "No two policies were compared on held-out prompts, so this page shows how training went, not how good it is."
+        ]
+    else:
+        before, after = policies[-2:]
+        headline, tone = _headline(figures, judge, after, before)
+        sentences = _compared(figures, judge, policies) + _cases(figures, judge, after, before)
+    if gamed:
+        headline, tone = f"{_listed([title(name) for name in gamed])} is gaming its reward", "bad"
+    sentences += [gaming_sentence(name, found) for name, found in gaming.items()]
+    sentences += _reward(run.stage("reward")) + _moved(figures, policies) + _declined(figures, policies)
+    total = sum(stage.seconds for stage in run.stages)
+    if total:
+        sentences.append(f"The whole took {duration(total)}.")
+    return Verdict(headline, sentences, tone, _not_finite(run))
+
+
+def find_gaming(run: RunFiles) -> dict[str, Overoptimisation]:
+    """`overoptimisation` of every stage that logs a gold score beside its learned reward."""
+    found = {}
+    for stage in run.stages:
+        both = [
+            (r["objective/gold"], r["objective/scores"])
+            for r in stage.metrics
+            if {"objective/gold", "objective/scores"} <= r.keys()
+        ]
+        both = [pair for pair in both if np.isfinite(pair).all()]
+        if both:
+            found[stage.name] = overoptimisation(*zip(*both, strict=True))
+    return found
+
+
+def gaming_sentence(stage: str, found: Overoptimisation) -> str:
+    """What the rule says of one stage."""
+    name = title(stage)
+    fall = f"{number(found.gold_fall)} below its best"
+    return {
+        "gamed": f"In {name} the gold score ended {fall} while the learned reward rose or held: the reward is being gamed.",
+        "worse": f"In {name} the gold score ended {fall} and the learned reward fell with it: the policy got worse, not sly.",
+        "sound": f"In {name} the gold score did not fall while the learned reward was pursued: no sign of gaming.",
+        "unclear": f"{name} has too few points to say whether its reward is being gamed.",
+    }[found.verdict]
+
+
+def _headline(figures: Figures, judge: str, after: str, before: str) -> tuple[str, str]:
+    figure = figures.get(f"win_rate/{judge}/{after}_vs_{before}", {})
+    a, b = title(after), title(before)
+    if figure.get("low", 0) > 0.5:
+        return f"{a} improves on {b}", "good"
+    if figure.get("high", 1) < 0.5:
+        return f"{a} is worse than {b}", "bad"
+    return f"{a} and {b} cannot be told apart", "plain"
+
+
+def _compared(figures: Figures, judge: str, policies: list[str]) -> list[str]:
+    """Each policy against the one before it, the last first, then at equal length."""
+    steps = [(a, b) for b, a in pairwise(policies)][::-1]
+    steps = [(a, b) for a, b in steps if f"win_rate/{judge}/{a}_vs_{b}" in figures]
+    if not steps:
+        return []
+    n = figures[f"win_rate/{judge}/{steps[0][0]}_vs_{steps[0][1]}"].get("n", 0)
+    who = "the gold judge" if judge == "gold" else "the reward model it was trained on (no gold judge was asked)"
+    parts = [
+        f"{title(a)}’s answers to {title(b)}’s in {with_interval(figures[f'win_rate/{judge}/{a}_vs_{b}'])}"
+        for a, b in steps
+    ]
+    text = f"On {n} held-out prompts {who} prefers {parts[0]} of the pairs"
+    text += (", and " + ", and ".join(parts[1:]) if parts[1:] else "") + "."
+    controlled = figures.get(f"length_controlled/{judge}/{steps[0][0]}_vs_{steps[0][1]}")
+    return [text] + ([f"At equal length the first figure would be {with_interval(controlled)}."] if controlled else [])
+
+
+def _cases(figures: Figures, judge: str, after: str, before: str) -> list[str]:
+    """The use cases that lose, and those that cannot be told apart."""
+    prefix = f"win_rate/{judge}/{after}_vs_{before}/"
+    cases = {name.removeprefix(prefix): figure for name, figure in figures.items() if name.startswith(prefix)}
+    worse = [case for case, figure in cases.items() if figure.get("high", 1) < 0.5]
+    even = [case for case, figure in cases.items() if case not in worse and figure.get("low", 0) <= 0.5]
+    said = [f"It is worse in {_listed(worse)}."] if worse else []
+    return said + ([f"In {_listed(even)} no difference can be seen."] if even and len(even) < len(cases) else [])
+
+
+def _reward(stage: Stage | None) -> list[str]:
+    figures = stage.summary if stage else {}
+    if not isinstance(figures.get("accuracy"), Mapping):
+        return []
+    text = f"The reward model orders {with_interval(figures['accuracy'])} of the held-out pairs as their labeller did"
+    longer = figures.get("accuracy_control/longer")
+    text += f" (always preferring the longer answer: {percent(longer['value'])})" if longer else ""
+    if {"ece", "ece_null_95"} <= figures.keys():
+        sure = figures["ece"]["value"] <= figures["ece_null_95"]["value"]
+        text += ", and is as sure as it should be" if sure else ", but is not as sure as it should be"
+    return [text + "."]
+
+
+def _moved(figures: Figures, policies: list[str]) -> list[str]:
+    last = policies[-1] if policies else ""
+    kl = figures.get(f"kl/{last}")
+    return [f"{title(last)} has moved {number(kl['value'])} nats of KL from its reference."] if kl else []
+
+
+def _declined(figures: Figures, policies: list[str]) -> list[str]:
+    """Refusals of the last policy on harmful and on harmless prompts, beside the policy before it."""
+    texts = []
+    for kind, prompts in (("harmful", "harmful"), ("benign", "harmless")):
+        rates = [(p, figures[f"refusal/{p}/{kind}"]) for p in policies[-2:][::-1] if f"refusal/{p}/{kind}" in figures]
+        if rates:
+            others = "".join(f" ({title(p)}: {percent(rate['value'])})" for p, rate in rates[1:])
+            texts.append(f"{percent(rates[0][1]['value'])} of the {prompts} prompts{others}")
+    return [f"{title(policies[-1])} declines {' and '.join(texts)}."] if texts else []
+
+
+def _without_evaluation(run: RunFiles) -> str:
+    return f"{_listed([title(stage.name) for stage in run.stages])}: not compared yet"
+
+
+def _not_finite(run: RunFiles) -> list[str]:
+    """The first place where each stage logged something that is not a number."""
+    found = []
+    for stage in run.stages:
+        bad = [
+            (r.get("step"), k)
+            for r in stage.metrics
+            for k, v in r.items()
+            if isinstance(v, float) and not np.isfinite(v)
+        ]
+        if bad:
+            found.append(
+                f"{title(stage.name)}: {bad[0][1]} is not a finite number at step {bad[0][0]}, and {len(bad)} times in all."
+            )
+    return found
+
+
+def with_interval(figure: Mapping[str, float]) -> str:
+    """76 % (71–80 %)."""
+    interval = f" ({100 * figure['low']:.0f}–{percent(figure['high'])})" if "low" in figure else ""
+    return percent(figure["value"]) + interval
+
+
+def _listed(names: list[str]) -> str:
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
