@@ -96,7 +96,7 @@ def kwise(
     zero = torch.zeros_like(difference)
     lead = 0.0 if margin is None else wide(margin)[:, None, None]
     loss = bradley_terry(difference, zero, margin=lead, label_smoothing=label_smoothing) * won
-    right = torch.where(won, (difference.sign() + 1) / 2, 0.0)
+    right = torch.where(won, (difference.detach().sign() + 1) / 2, 0.0)
     if ties == "half":
         loss = loss + bradley_terry(difference, zero, 0.5) * tied
         right = right + 0.5 * tied
