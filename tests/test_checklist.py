@@ -17,7 +17,7 @@ def rows():
 
 
 @cache
-def tests_in(path):
+def names_in(path):
     """Names of the test functions of a file."""
     return {node.name for node in ast.parse(path.read_text(encoding="utf-8")).body if isinstance(node, ast.FunctionDef)}
 
@@ -33,7 +33,7 @@ def test_a_row_is_true(row):
     files, names = re.findall(r"`([\w/]+\.py)`", where), re.findall(r"`(tests/[\w/]+\.py)::(\w+)`", tests)
     assert what and kind in ("implemented", "declined", "lead")
     missing = [f for f in files if not (ROOT / "src" / "heed" / f).is_file()]
-    missing += [f"{f}::{name}" for f, name in names if not (ROOT / f).is_file() or name not in tests_in(ROOT / f)]
+    missing += [f"{f}::{name}" for f, name in names if not (ROOT / f).is_file() or name not in names_in(ROOT / f)]
     assert not missing, f"not there: {missing}"
     assert kind != "implemented" or (files and names), "say where, and which test would fail without it"
     assert kind != "declined" or len(status) > 20, "say why"
