@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 from heed.errors import UserError
-from heed.records import Prompt
 from heed.workflows.settings import Output
 
 
@@ -72,8 +71,8 @@ class Answers:
         """One row of samples.jsonl a prompt."""
         from heed.training.progress import progress
 
-        n = self.settings.num_generations
-        found = {name: self._answer(name) for name in progress(self.settings.models, "evaluate", len(self.settings.models), "model")}
+        n, models = self.settings.num_generations, self.settings.models
+        found = {name: self._answer(name) for name in progress(models, "evaluate", len(models), "model")}
         rows = []
         for i, prompt in enumerate(self.prompts):
             row: dict[str, Any] = {"prompt_id": prompt.id, "prompt": prompt.trl(), "columns": dict(prompt.columns)}
@@ -124,7 +123,8 @@ class Answers:
         s = self.settings
         policies = [Policy(m, temperature=s.temperature) for m in (lm, load_policy(s.models[self.reference]).eval())]
         with torch.no_grad():
-            parts = [[p(tokens.select(i)).logprobs.sum(1) for p in policies] for i in torch.arange(len(tokens)).split(s.micro_batch)]
+            parts = [[p(tokens.select(i)).logprobs.sum(1) for p in policies]
+                     for i in torch.arange(len(tokens)).split(s.micro_batch)]
         return torch.cat([a - b for a, b in parts]).tolist()
 
 

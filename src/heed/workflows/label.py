@@ -84,7 +84,8 @@ def from_functions(
     settings: LabelSettings, comparisons: Sequence[Comparison], store
 ) -> tuple[list[Judgement], dict[str, list[float]]]:
     """Answers of synthetic labelers, now in the store, and the true scores by comparison."""
-    from heed.feedback.labelers.synthetic import SyntheticLabeler, score_candidates
+    from heed.feedback.labelers import labeler_class
+    from heed.feedback.labelers.synthetic import score_candidates
     from heed.training.progress import Progress
 
     if not settings.reward_function:
@@ -93,7 +94,7 @@ def from_functions(
         raise UserError(f"overlap = {settings.overlap} wants more labelers than labelers = {settings.labelers}")
     score = resolve_function(settings.reward_function, "reward_function")
     manners = settings.model_dump(include={"noise", "mistakes", "tie_threshold", "skip", "biases", "seed"})
-    crowd = [SyntheticLabeler(score, name=f"synthetic-{i + 1}", **manners) for i in range(settings.labelers)]
+    crowd = [labeler_class(settings.by)(score, name=f"synthetic-{i + 1}", **manners) for i in range(settings.labelers)]
     for labeler in crowd:
         store.introduce(labeler.name, "synthetic")
     given = {(j.comparison_id, j.labeler): j.id for j in store.judgements()}
@@ -117,10 +118,10 @@ def from_people(
     settings: LabelSettings, comparisons: Sequence[Comparison], store
 ) -> tuple[list[Judgement], dict[str, list[float]]]:
     """Answers of people, as soon as each comparison has `overlap` of them that are no skips."""
-    from heed.feedback.labelers.human import HumanLabeler
+    from heed.feedback.labelers import labeler_class
     from heed.training.progress import Progress
 
-    people = HumanLabeler(store)
+    people = labeler_class(settings.by)(store)
     people.ask(comparisons)
     bar = Progress("label", settings.overlap * len(comparisons), unit="answer")
     latest: dict[tuple[str, str], Judgement] = {}
