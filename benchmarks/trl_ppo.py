@@ -13,9 +13,9 @@ text}, or {"prompt": [{"role", "content"}]} for the tokenizer's chat template.
 Writes to --output: curve.csv (wall_seconds, cpu_seconds, episodes, mean_score, kl, eos_fraction; one line an update),
 policy-<episodes>/ at the checkpoints, so that a gold reward can be measured afterwards, and settings.json.
 
-What was set in TRL's favour: no gradient checkpointing and no bf16 emulation on the CPU (both are on by default, and
-cost time there), one rollout forward for the whole batch, no sample generations and no evaluation between updates,
-generation that stops when every row has ended, logging in memory.  The clock starts when models and data are loaded and
+What was set in TRL's favour: no gradient checkpointing and no bf16 (both are on by default, and cost time on a CPU), one rollout forward for the whole batch, no sample generations and no evaluation between updates,
+generation that stops when every row has ended, and no micro-batches (with them, TRL steps after every one of them in the
+last batch of each pass over the prompts, and not at all between mini-batches elsewhere).  The clock starts when models and data are loaded and
 stands still while a checkpoint is written.  What TRL does by itself is left: the score enters at the first PAD step,
 gradients are not clipped, advantages are whitened with the unbiased variance.
 """
@@ -37,8 +37,8 @@ def arguments():
     parser.add_argument("--value-model", type=Path, help="where the critic starts (default: the reward model)")
     for name, kind, default, text in [
         ("episodes", int, None, "completions to sample in all"), ("checkpoints", int, 5, "policies to save, evenly spaced"),
-        ("batch-size", int, 64, "episodes an update"), ("micro-batch", int, 0, "episodes a backward (0: a mini-batch)"),
-        ("mini-batches", int, 1, "optimizer steps an epoch"), ("ppo-epochs", int, 4, "passes over each batch"),
+        ("batch-size", int, 64, "episodes an update"), ("mini-batches", int, 1, "optimizer steps an epoch"),
+        ("ppo-epochs", int, 4, "passes over each batch"),
         ("response-length", int, 53, "tokens sampled at most"), ("temperature", float, 1.0, "of the sampling"),
         ("lr", float, 3e-6, "learning rate"), ("lr-scheduler", str, "linear", "linear to 0, or constant"),
         ("adam-eps", float, 1e-5, "AdamW's epsilon"), ("kl-coef", float, 0.05, "price of a nat"),
@@ -56,15 +56,13 @@ def arguments():
 def configuration(given):
     from trl.experimental.ppo import PPOConfig
 
-    micro = given.micro_batch or given.batch_size // given.mini_batches
-    if given.batch_size % (micro * given.mini_batches):
-        raise SystemExit(f"batch size {given.batch_size} must be a multiple of micro-batch {micro} x mini-batches "
-                         f"{given.mini_batches}")
+    if given.batch_size % given.mini_batches:
+        raise SystemExit(f"batch size {given.batch_size} must be a multiple of mini-batches {given.mini_batches}")
     return PPOConfig(
         output_dir=str(given.output / "trainer"), seed=given.seed, use_cpu=not cuda(), bf16=False,
         gradient_checkpointing=False, report_to=[], disable_tqdm=True, save_strategy="no", logging_steps=1,
         num_sample_generations=0, local_rollout_forward_batch_size=given.batch_size,
-        per_device_train_batch_size=micro, gradient_accumulation_steps=given.batch_size // micro,
+        per_device_train_batch_size=given.batch_size, gradient_accumulation_steps=1,
         num_mini_batches=given.mini_batches, total_episodes=given.episodes, num_ppo_epochs=given.ppo_epochs,
         response_length=given.response_length, stop_token="eos", temperature=given.temperature,
         missing_eos_penalty=given.missing_eos_penalty or None, learning_rate=given.lr, adam_epsilon=given.adam_eps,
