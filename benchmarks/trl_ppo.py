@@ -1,7 +1,7 @@
 """TRL's PPOTrainer on the same policy, reward model and prompts as `heed ppo`: the opponent, at its honest best.
 
-TRL removed PPO from its main package; 1.12.0 is the last release that ships it (trl.experimental.ppo).  It needs an
-environment of its own, and nothing of heed:
+TRL 1.12.0 still has it (trl.experimental.ppo), 1.16.0 no longer does.  It needs an environment of its own, and nothing
+of heed:
 
     python -m venv trl112 && trl112/bin/pip install torch==2.13.0 && trl112/bin/pip install trl==1.12.0
     trl112/bin/python benchmarks/trl_ppo.py --policy runs/x/sft/model --reward-model runs/x/reward/model \
@@ -13,11 +13,12 @@ text}, or {"prompt": [{"role", "content"}]} for the tokenizer's chat template.
 Writes to --output: curve.csv (wall_seconds, cpu_seconds, episodes, mean_score, kl, eos_fraction; one line an update),
 policy-<episodes>/ at the checkpoints, so that a gold reward can be measured afterwards, and settings.json.
 
-What was set in TRL's favour: no gradient checkpointing and no bf16 (both are on by default, and cost time on a CPU), one rollout forward for the whole batch, no sample generations and no evaluation between updates,
-generation that stops when every row has ended, and no micro-batches (with them, TRL steps after every one of them in the
-last batch of each pass over the prompts, and not at all between mini-batches elsewhere).  The clock starts when models and data are loaded and
-stands still while a checkpoint is written.  What TRL does by itself is left: the score enters at the first PAD step,
-gradients are not clipped, advantages are whitened with the unbiased variance.
+What was set in TRL's favour: no gradient checkpointing and no bf16 (both are on by default, and cost time on a CPU), one
+rollout forward for the whole batch, no sample generations and no evaluation between updates, generation that stops when
+every row has ended, and no micro-batches (with them, TRL steps after every one of them in the last batch of each pass
+over the prompts, and never between mini-batches elsewhere).  The clock starts when models and data are loaded and stands
+still while a checkpoint is written.  What TRL does by itself is left: the score enters at the first PAD step, gradients
+are not clipped, advantages are whitened with the unbiased variance.
 """
 
 import argparse
