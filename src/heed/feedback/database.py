@@ -8,6 +8,7 @@ PostgreSQL gets the same discipline from an advisory lock, so that the order of 
 
 import sqlite3
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -169,7 +170,7 @@ def _sqlite_engine(url: URL, *, write: bool) -> Engine:
         connection.isolation_level = None  # the driver's own BEGIN comes too late; we say it ourselves
         connection.execute("PRAGMA foreign_keys=ON")
         if write:
-            connection.execute("PRAGMA journal_mode=WAL")
+            _write_ahead(connection)
             connection.execute("PRAGMA synchronous=FULL")  # an acknowledged answer survives a power cut
         else:
             connection.execute("PRAGMA query_only=ON")
@@ -179,6 +180,19 @@ def _sqlite_engine(url: URL, *, write: bool) -> Engine:
         connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")
 
     return engine
+
+
+def _write_ahead(connection: sqlite3.Connection) -> None:
+    """Switch to WAL.  SQLite does not wait here while others open the same new file, whatever the timeout says."""
+    deadline = time.monotonic() + BUSY_SECONDS
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode=WAL")
+            return
+        except sqlite3.OperationalError as error:
+            if "locked" not in str(error) or time.monotonic() > deadline:
+                raise
+            time.sleep(0.01)
 
 
 def _postgres_engine(url: URL, *, write: bool) -> Engine:

@@ -6,7 +6,8 @@
 Only prompt, completions and ranks are needed to read a file; the rest is derived where it is missing.  Ranks: 1 is best,
 equal is tied.  `weight` = 1 / (lines of the same prompt in the file), for trainers in which every prompt should count the
 same.  Tokens and log-probabilities stay in the store.  Writing a store's rankings, adding what is read to another store
-and writing again gives the same bytes.  TRL's pairs are in `heed.feedback.pairs`.
+and writing again gives the same bytes.  Any text survives, but for two half surrogates side by side, which JSON takes for
+one character.  TRL's pairs are in `heed.feedback.pairs`.
 """
 
 import json
