@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from heed.evaluation.metrics.calibration import Calibration
+from heed.evaluation.metrics.preference import MarginBin
 from heed.evaluation.metrics.scaling import GaoFit
 from heed.evaluation.panels import Line, Panel
 from heed.evaluation.run_files import Stage
@@ -92,6 +93,27 @@ def reliability(found: Calibration) -> Plot:
         alt = f"Reliability in {len(x)} bins of {n:.0f} pairs: {pairs}."
         note = "dashed: perfect; grey: where 95 % of perfect models' dots fall"
         return Plot("Reliability", note, to_svg(figure, "reliability", alt), alt)
+
+
+def by_margin(bins: Sequence[MarginBin]) -> Plot:
+    """Accuracy from the closest calls to the widest margins."""
+    with canvas(420, 270) as (figure, axes):
+        x = np.arange(1, len(bins) + 1)
+        values = [b.accuracy.value for b in bins]
+        for place, b in zip(x, bins, strict=True):
+            if b.accuracy.low is not None:
+                axes.plot(
+                    [place, place], [b.accuracy.low, b.accuracy.high], color=COLOURS["main"], linewidth=1.4, alpha=0.6
+                )
+        axes.axhline(0.5, color=COLOURS["muted"], linewidth=1, linestyle=(0, (4, 3)))
+        axes.plot(x, values, "o", color=COLOURS["main"], markersize=6)
+        axes.set_xticks([x[0], x[-1]], ["closest calls", "widest margins"])
+        for tick, side in zip(axes.get_xticklabels(), ("left", "right"), strict=True):
+            tick.set_horizontalalignment(side)
+        axes.set_ylabel("accuracy", loc="top")
+        alt = f"Accuracy in {len(bins)} equal shares of the pairs by margin: from {number(values[0])} to {number(values[-1])}."
+        note = "pairs in tenths by reward difference; dashed: a coin"
+        return Plot("Accuracy by margin", note, to_svg(figure, "margin", alt), alt)
 
 
 def distances(run: Stage, metric: str) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

@@ -8,15 +8,13 @@ apart.  The gold judge decides where there is one, else the reward model itself,
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from itertools import pairwise
-from typing import Any
 
 import numpy as np
 
-from heed.evaluation.metrics.overoptimisation import Overoptimisation, overoptimisation
-from heed.evaluation.run_files import RunFiles, Stage
+from heed.evaluation.evidence import Evidence, Figures, RewardEvidence
+from heed.evaluation.metrics.overoptimisation import Overoptimisation
+from heed.evaluation.run_files import RunFiles
 from heed.evaluation.words import duration, number, percent, title
-
-Figures = Mapping[str, Any]  # a summary.json
 
 
 @dataclass(frozen=True)
@@ -33,43 +31,28 @@ class Verdict:
         return " ".join(self.sentences)
 
 
-def judge_run(run: RunFiles, figures: Figures, policies: list[str], gaming: Mapping[str, Overoptimisation]) -> Verdict:
-    """The verdict on a run: `figures` are its evaluation's, `gaming` what was found in each stage with a gold judge."""
-    main = {name: found for name, found in gaming.items() if not name.endswith("_no_kl")}
-    gamed = [name for name, found in main.items() if found.verdict == "gamed"]
+def judge_run(evidence: Evidence) -> Verdict:
+    """The verdict on a run."""
+    run, figures, policies = evidence.run, evidence.figures, evidence.policies
+    gamed = [title(n) for n, found in evidence.gaming.items() if found.verdict == "gamed" and not n.endswith("_no_kl")]
     judge = next((j for j in ("gold", "proxy") if any(name.startswith(f"win_rate/{j}/") for name in figures)), None)
     if judge is None or len(policies) < 2:
-        headline, tone = _without_evaluation(run), "plain"
+        headline, tone = f"{_listed([title(stage.name) for stage in run.stages])}: not compared yet", "plain"
         sentences = [
-            "No two policies were compared on held-out prompts, so this page shows how training went, not how good it is."
+            "No two policies were compared on held-out prompts: this page shows how training went, not how good it is."
         ]
     else:
         before, after = policies[-2:]
         headline, tone = _headline(figures, judge, after, before)
         sentences = _compared(figures, judge, policies) + _cases(figures, judge, after, before)
     if gamed:
-        headline, tone = f"{_listed([title(name) for name in gamed])} is gaming its reward", "bad"
-    sentences += [gaming_sentence(name, found) for name, found in gaming.items()]
-    sentences += _reward(run.stage("reward")) + _moved(figures, policies) + _declined(figures, policies)
+        headline, tone = f"{_listed(gamed)} is gaming its reward", "bad"
+    sentences += [gaming_sentence(name, found) for name, found in evidence.gaming.items()]
+    sentences += _reward(evidence.reward) + _moved(figures, policies) + _declined(figures, policies)
     total = sum(stage.seconds for stage in run.stages)
     if total:
         sentences.append(f"The whole took {duration(total)}.")
     return Verdict(headline, sentences, tone, _not_finite(run))
-
-
-def find_gaming(run: RunFiles) -> dict[str, Overoptimisation]:
-    """`overoptimisation` of every stage that logs a gold score beside its learned reward."""
-    found = {}
-    for stage in run.stages:
-        both = [
-            (r["objective/gold"], r["objective/scores"])
-            for r in stage.metrics
-            if {"objective/gold", "objective/scores"} <= r.keys()
-        ]
-        both = [pair for pair in both if np.isfinite(pair).all()]
-        if both:
-            found[stage.name] = overoptimisation(*zip(*both, strict=True))
-    return found
 
 
 def gaming_sentence(stage: str, found: Overoptimisation) -> str:
@@ -122,11 +105,11 @@ def _cases(figures: Figures, judge: str, after: str, before: str) -> list[str]:
     return said + ([f"In {_listed(even)} no difference can be seen."] if even and len(even) < len(cases) else [])
 
 
-def _reward(stage: Stage | None) -> list[str]:
-    figures = stage.summary if stage else {}
-    if not isinstance(figures.get("accuracy"), Mapping):
+def _reward(reward: RewardEvidence | None) -> list[str]:
+    if reward is None:
         return []
-    text = f"The reward model orders {with_interval(figures['accuracy'])} of the held-out pairs as their labeller did"
+    figures = reward.figures
+    text = f"The reward model orders {with_interval(figures['accuracy'])} of {reward.where} as {reward.who} did"
     longer = figures.get("accuracy_control/longer")
     text += f" (always preferring the longer answer: {percent(longer['value'])})" if longer else ""
     if {"ece", "ece_null_95"} <= figures.keys():
@@ -150,10 +133,6 @@ def _declined(figures: Figures, policies: list[str]) -> list[str]:
             others = "".join(f" ({title(p)}: {percent(rate['value'])})" for p, rate in rates[1:])
             texts.append(f"{percent(rates[0][1]['value'])} of the {prompts} prompts{others}")
     return [f"{title(policies[-1])} declines {' and '.join(texts)}."] if texts else []
-
-
-def _without_evaluation(run: RunFiles) -> str:
-    return f"{_listed([title(stage.name) for stage in run.stages])}: not compared yet"
 
 
 def _not_finite(run: RunFiles) -> list[str]:
