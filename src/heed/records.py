@@ -15,6 +15,7 @@ Split = Literal["train", "valid", "test"]
 
 
 def new_id() -> str:
+    """A random id."""
     return uuid4().hex
 
 
@@ -31,6 +32,8 @@ def split_of(key: str, *, valid: float = 0.05, test: float = 0.05) -> Split:
 
 @dataclass(frozen=True)
 class Message:
+    """One turn of a conversation."""
+
     role: str  # system, user or assistant
     content: str
 

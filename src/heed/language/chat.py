@@ -36,20 +36,25 @@ def train_tokenizer(texts: Iterable[str], vocab_size: int, extra: Sequence[str] 
 
 
 def load_tokenizer(name: str):
-    """The tokenizer of a model, with a PAD that is not EOS and a chat template (heed's own where it has none)."""
-    from transformers import AutoTokenizer
-
-    if Path(name).is_dir() and not any((Path(name) / f).exists() for f in ("tokenizer.json", "tokenizer_config.json")):
-        raise UserError(f"{name} has no tokenizer beside its weights (expected tokenizer.json)")
-    try:
-        tokenizer = AutoTokenizer.from_pretrained(name)
-    except (OSError, ValueError, KeyError) as error:
-        raise UserError(f"cannot load the tokenizer of {name}: {str(error).splitlines()[0]}") from None
+    """The tokenizer of a model, with a PAD that is not EOS."""
+    tokenizer = read_tokenizer(name)
     if tokenizer.eos_token_id is None:
         raise UserError(f"the tokenizer of {name} has no EOS token; a completion could never end")
     if tokenizer.pad_token_id is None or tokenizer.pad_token_id == tokenizer.eos_token_id:
         tokenizer.add_special_tokens({"pad_token": PAD})  # PAD = EOS would mask EOS out of every loss
     return tokenizer
+
+
+def read_tokenizer(name: str):
+    """The tokenizer of a hub name or directory as it is; UserError where there is none."""
+    from transformers import AutoTokenizer
+
+    if Path(name).is_dir() and not any((Path(name) / f).exists() for f in ("tokenizer.json", "tokenizer_config.json")):
+        raise UserError(f"{name} has no tokenizer beside its weights (expected tokenizer.json)")
+    try:
+        return AutoTokenizer.from_pretrained(name)
+    except (OSError, ValueError, KeyError) as error:
+        raise UserError(f"cannot load the tokenizer of {name}: {str(error).splitlines()[0]}") from None
 
 
 def fit_embeddings(model, tokenizer) -> None:

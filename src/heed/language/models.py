@@ -42,8 +42,8 @@ def load_classifier(name: str, *, fresh_head: bool, lora_r: int = 0, lora_alpha:
 
     A fresh head is drawn from N(0, 1/sqrt(d + 1)) (Stiennon et al. 2020); else the directory must hold a trained one.
     """
-    if not fresh_head and not any("SequenceClassification" in a for a in _config(name).architectures or []):
-        raise UserError(f"{name} is not a reward model (its config says {_config(name).architectures}); "
+    if not fresh_head and not any("SequenceClassification" in a for a in load_config(name).architectures or []):
+        raise UserError(f"{name} is not a reward model (its config says {load_config(name).architectures}); "
                         "train one with `heed reward`")
     model = _load(AutoModelForSequenceClassification, name, num_labels=1)
     if fresh_head:
@@ -88,7 +88,7 @@ def device() -> torch.device:
 
 def _load(auto: type, name: str, **kwargs: Any) -> nn.Module:
     refuse_pickle(name)
-    _config(name)
+    load_config(name)
     import logging
 
     from transformers.utils import logging as hf_logging
@@ -104,7 +104,8 @@ def _load(auto: type, name: str, **kwargs: Any) -> nn.Module:
         logging.getLogger("transformers").setLevel(quiet)
 
 
-def _config(name: str):
+def load_config(name: str):
+    """The transformers config of a hub name or directory; UserError where there is none."""
     path = Path(name)
     if (path.exists() or name.startswith((".", "/", "runs/"))) and not (path / "config.json").is_file():
         if path.is_dir() and (path / "model" / "config.json").is_file():

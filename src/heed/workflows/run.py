@@ -22,6 +22,7 @@ from typing import Any
 
 from heed.config import Settings
 from heed.errors import RunError, UserError, nearest
+from heed.workflows import VERBS
 
 
 class RunSettings(Settings):
@@ -143,8 +144,6 @@ def _run_all(folder: Path, stages: Mapping[str, tuple[str, dict[str, Any]]], wai
 
 def _start(folder: Path, name: str, verb: str, values: Mapping[str, Any]) -> subprocess.Popen:
     import yaml
-
-    from heed.cli import VERBS
 
     if verb not in VERBS or verb == "run":
         raise UserError(f"stage {name!r}: there is no verb {verb!r}{nearest(verb, VERBS)}")
