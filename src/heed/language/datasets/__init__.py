@@ -16,22 +16,22 @@ from heed.language.datasets.formats import FORMATS
 from heed.language.datasets.kinds import convert
 from heed.language.datasets.reading import Reading, detect, readings
 from heed.language.datasets.row import Skip
-from heed.language.datasets.source import SPLITS, Source, parse
+from heed.language.datasets.source import NAMED, SPLITS, Source, parse
 from heed.records import Demonstration, Prompt, Ranking, Rating, Record, Text
 
 __all__ = ["FORMATS", "NAMED", "describe", "detect", "load"]
 
 log = logging.getLogger(__name__)
 
-NAMED: dict[str, str] = {"seal_bay": "heed.language.datasets.seal_bay"}
 WANTED: tuple[type, ...] = (Text, Prompt, Demonstration, Ranking, Rating)
 
 
 def load(source: str, want: type, split: str | None = "train", limit: int | None = None) -> list[Any]:
     """The records of kind `want` (Text, Prompt, Demonstration, Ranking or Rating) of one split, or of all for None.
 
-    Raises UserError for a source that is not there, a broken or unknown file, a wrong row (file, line and key are
-    named), and for a source that holds nothing of that kind in that split.
+    A valid or test split that no record fell into is an empty list, with a line in the log.  Raises UserError for a
+    source that is not there, a broken or unknown file, a wrong row (file, line and key are named), for a source that
+    holds no such kind, and for one that has nothing to train on.
     """
     if want not in WANTED:
         raise UserError(f"a dataset is read as one of {', '.join(k.__name__ for k in WANTED)}, not {want!r}")
@@ -51,9 +51,13 @@ def load(source: str, want: type, split: str | None = "train", limit: int | None
         if len(found) == limit:
             break
     else:
-        worth_learning(found, source)
+        if split in (None, "train"):
+            worth_learning(found, source)
     if not found:
-        raise count.nothing(source, want, split)
+        nothing = count.nothing(source, want, split)
+        if split in (None, "train") or not count.elsewhere(split):
+            raise nothing
+        log.warning("%s", nothing)
     for reason, rows in count.skipped.items():
         log.warning("%s: %d rows left out: %s", source, rows, reason)
     return found
@@ -96,13 +100,17 @@ class Count:
             if split is None or own is None or own == split:
                 yield outcome
 
+    def elsewhere(self, split: str | None) -> bool:
+        """Whether all that the source holds is in other splits."""
+        return split is not None and bool(self.splits) and not self.splits[split]
+
     def nothing(self, source: str, want: type, split: str | None) -> UserError:
         """Why a source gave nothing: it is another kind, another split, or all of its rows were left out."""
         found = f"{source} ({'; '.join(self.formats)})"
         if not self.kinds:
             reasons = "; ".join(f"{rows} x {reason}" for reason, rows in self.skipped.items())
             return UserError(f"{found}: no row that could be used ({reasons})")
-        if split is not None and self.splits and not self.splits[split]:
+        if self.elsewhere(split):
             there = ", ".join(f"{name} {n:,}" for name, n in sorted(self.splits.items()))
             return UserError(
                 f"{found}: nothing in the split {split!r}; there: {there}. "

@@ -1,5 +1,6 @@
 """Records from the parts that rows hold, with ids made from their content: reading a file twice gives equal records."""
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -113,10 +114,4 @@ def demonstrations(
 
 def first_words(text: str, count: int = 8) -> str:
     """The opening of a text, as a prompt to continue; the text itself when it is that short."""
-    end = 0
-    for _ in range(count):
-        while end < len(text) and text[end].isspace():
-            end += 1
-        while end < len(text) and not text[end].isspace():
-            end += 1
-    return text[:end]
+    return re.match(rf"(?:\s*\S+){{0,{count}}}", text)[0]

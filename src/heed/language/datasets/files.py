@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import Any, BinaryIO
 
-from heed.errors import UserError, nearest
+from heed.errors import UserError
 
 KINDS = (".jsonl", ".json", ".csv", ".parquet", ".txt")
 PACKED = (".gz", ".xz")
@@ -42,9 +42,6 @@ def kind_of(path: Path) -> str:
 
 def find(path: Path) -> list[Path]:
     """The readable files at `path`: itself, or those in the folder in the order of their names."""
-    if not path.exists():
-        around = [p.name for p in path.parent.iterdir()] if path.parent.is_dir() else []
-        raise UserError(f"no file or folder {path}{nearest(path.name, around) if around else ''}")
     if path.is_dir():
         files = sorted(p for p in path.rglob("*") if p.is_file() and kind_of(p) and not p.name.startswith("."))
         if not files:
@@ -106,10 +103,12 @@ def explained(path: Path) -> Iterator[None]:
 
 
 def decoded(stream: BinaryIO, newline: str | None = "\n") -> io.TextIOWrapper:
+    """The bytes as UTF-8 text; a byte order mark is dropped."""
     return io.TextIOWrapper(stream, encoding="utf-8-sig", newline=newline)
 
 
 def jsonl(stream: BinaryIO, path: Path) -> Iterator[Place]:
+    """One row a line; a broken line is handed on as its error, so that a doctor can read past it."""
     with_rows = False
     for number, line in enumerate(stream, 1):
         place = f"line {number}"
@@ -151,7 +150,7 @@ def parsed(text: str) -> Any:
         value = json.loads(text, object_pairs_hook=unique, parse_constant=refuse)
     except json.JSONDecodeError as error:
         where = f" of line {error.lineno}" if error.lineno > 1 else ""
-        raise ValueError(f"{error.msg} at column {error.colno}{where}") from None
+        raise ValueError(f"{error.msg.removesuffix(' at')} at column {error.colno}{where}") from None
     except RecursionError:
         raise ValueError("nested too deeply") from None
     if ODD.search(text):
@@ -160,6 +159,7 @@ def parsed(text: str) -> Any:
 
 
 def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """A JSON object whose keys differ; json.loads would keep the last of two."""
     values = dict(pairs)
     if len(values) < len(pairs):
         seen: set[str] = set()
@@ -169,6 +169,7 @@ def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def refuse(name: str) -> None:
+    """For NaN and the infinities, which Python writes and JSON does not know."""
     raise ValueError(f"{name} is not a JSON number")
 
 
@@ -198,6 +199,7 @@ def checked(values: Any, place: str) -> Any:
 
 
 def csv_file(stream: BinaryIO, path: Path) -> Iterator[Place]:
+    """One row a record, every cell as text under its column name."""
     csv.field_size_limit(CELL)
     reader = csv.reader(decoded(stream, newline=""), strict=True)
     try:
@@ -220,6 +222,7 @@ def csv_file(stream: BinaryIO, path: Path) -> Iterator[Place]:
 
 
 def parquet(stream: BinaryIO, path: Path) -> Iterator[Place]:
+    """Rows, a thousand at a time."""
     try:
         import pyarrow
         import pyarrow.parquet

@@ -25,5 +25,6 @@ def parts(name: str) -> dict[str, Iterator[Place]]:
 
 
 def rows(dataset: Iterable[Any], name: str) -> Iterator[Place]:
+    """The rows of one split, numbered from 1."""
     for number, values in enumerate(dataset, 1):
         yield f"row {number}", checked(values, f"{name}, row {number}")

@@ -25,6 +25,7 @@ def convert(records: Iterable[Record], want: type) -> Iterator[Record]:
 
 
 def distinct(prompts: Iterable[Prompt]) -> Iterator[Prompt]:
+    """Each prompt once, where it first stood."""
     seen: set[str] = set()
     for prompt in prompts:
         if prompt.id not in seen:
@@ -33,6 +34,7 @@ def distinct(prompts: Iterable[Prompt]) -> Iterator[Prompt]:
 
 
 def prompts(records: Iterable[Record]) -> Iterator[Prompt]:
+    """What was asked, of every record that was asked anything."""
     for record in records:
         if isinstance(record, Prompt):
             yield record
@@ -62,6 +64,7 @@ def texts(records: Iterable[Record]) -> Iterator[Text]:
 
 
 def demonstrations(records: Iterable[Record]) -> Iterator[Demonstration]:
+    """Demonstrations, and the best answer of each ranking."""
     for record in records:
         if isinstance(record, Demonstration):
             yield record
@@ -71,6 +74,7 @@ def demonstrations(records: Iterable[Record]) -> Iterator[Demonstration]:
 
 
 def rankings(records: Iterable[Record]) -> Iterator[Ranking]:
+    """Rankings, answers joined to their questions, and ratings put in order."""
     asked: dict[str, Comparison] = {}
     groups: dict[tuple[str, str], list[Rating]] = {}
     answers: list[Judgement] = []
@@ -101,6 +105,7 @@ def overall(rating: Rating) -> float:
 
 
 def ratings(records: Iterable[Record]) -> Iterator[Rating]:
+    """Ratings only: a rank is no score."""
     return (r for r in records if isinstance(r, Rating))
 
 

@@ -9,12 +9,12 @@ from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
-from heed.errors import UserError
+from heed.errors import UserError, nearest
 from heed.language.datasets import files, hub
 from heed.language.datasets.files import Place
 from heed.language.datasets.formats import FORMATS, format_module
 from heed.language.datasets.row import Row, Skip
-from heed.language.datasets.source import Source, is_hub_name
+from heed.language.datasets.source import NAMED, Source, is_hub_name
 from heed.language.datasets.splits import SplitRule, named_split
 from heed.records import Record
 
@@ -39,6 +39,9 @@ class Part:
 def parts(source: Source) -> list[Part]:
     """The parts of a source of files or a hub name, with the split that each one's name says."""
     path = Path(source.name)
+    if not path.exists() and not is_hub_name(source.name):
+        around = [p.name for p in path.parent.iterdir()] if path.parent.is_dir() else []
+        raise UserError(f"no dataset, file or folder {source.name!r}{nearest(path.name, [*around, *NAMED])}")
     if path.exists() or not is_hub_name(source.name):
         # Only the names below the folder count: /data/test/pairs.jsonl handed in by itself says nothing of its split.
         named = {p: p.relative_to(path).as_posix() if path.is_dir() else p.name for p in files.find(path)}
@@ -113,6 +116,7 @@ def located(part: Part, place: str, values: Any, rename: Mapping[str, str]) -> R
 
 
 def outcomes(rows: Iterable[Row | UserError], name: str) -> Iterator[Record | UserError | Skip]:
+    """What became of every row: its records, or why it has none."""
     module = format_module(name)
     for row in module.gather(rows) if hasattr(module, "gather") else rows:
         if isinstance(row, UserError):
@@ -139,6 +143,7 @@ def title(name: str, rows: Sequence[Mapping[str, Any]]) -> str:
 
 
 def shapes(name: str) -> str:
+    """The columns of a format, its variants apart by a bar."""
     return " | ".join(", ".join(columns) for columns in format_module(name).SHAPES)
 
 
@@ -165,7 +170,7 @@ def no_format(row: Mapping[str, Any]) -> UserError:
 
     shaped = [(columns, format_module(n).TITLE) for n in FORMATS for columns in format_module(n).SHAPES]
     found = {columns: sum(like(c) is not None for c in columns) for columns, _ in shaped}
-    columns, name = max(shaped, key=lambda s: (found[s[0]] / len(s[0]), found[s[0]]))
+    columns, name = max(shaped, key=lambda s: 3 * found[s[0]] - len(s[0]))  # two that are there outweigh one missing
     if not found[columns]:
         columns, name = format_module("trl").SHAPES[0], format_module("trl").TITLE
     absent = [c for c in columns if c not in row]

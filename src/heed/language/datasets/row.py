@@ -39,6 +39,7 @@ class Row:
             return self.values[key]
         value: Any = self.values
         for part in key.split("."):
+            value = unfolded(value)
             if isinstance(value, Mapping) and part in value:
                 value = value[part]
             elif isinstance(value, Sequence) and not isinstance(value, str) and part.isdigit() and int(part) < len(value):
@@ -100,12 +101,7 @@ class Row:
 
     def items(self, key: str) -> list[Any]:
         """A list; a CSV cell may hold it as JSON."""
-        value = self.get(key)
-        if isinstance(value, str):
-            try:
-                value = json.loads(value)
-            except (ValueError, RecursionError):
-                raise self.wrong(key, "a list") from None
+        value = unfolded(self.get(key))
         if not isinstance(value, list | tuple):
             raise self.wrong(key, "a list")
         return list(value)
@@ -134,6 +130,16 @@ class Row:
     def document(self, text: str) -> Text:
         """A text in its split."""
         return Text(text, self.rule.of(self.values.get("split"), content_id(text)))
+
+
+def unfolded(value: Any) -> Any:
+    """A list or object that stands as JSON in a CSV cell; anything else as it is."""
+    if isinstance(value, str) and value[:1] in ("[", "{"):
+        try:
+            return json.loads(value)
+        except (ValueError, RecursionError):
+            pass
+    return value
 
 
 def shown(value: Any) -> str:

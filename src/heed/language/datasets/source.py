@@ -14,11 +14,14 @@ from urllib.parse import parse_qsl
 from heed.errors import UserError, nearest
 from heed.language.datasets.formats import FORMATS
 
+NAMED: dict[str, str] = {"seal_bay": "heed.language.datasets.seal_bay"}  # embedded datasets
 SPLITS = ("train", "valid", "test", "hash")
 
 
 @dataclass(frozen=True)
 class Source:
+    """A source string, taken apart."""
+
     name: str  # what stands before the question mark
     format: str | None = None
     split: str | None = None

@@ -39,4 +39,5 @@ FORMATS: dict[str, str] = {
 
 
 def format_module(name: str) -> ModuleType:
+    """The module of a format in the table."""
     return import_module(FORMATS[name])

@@ -25,10 +25,12 @@ USED = ("instruction", "input", "output", "system", "history", "chosen", "reject
 
 
 def matches(values: Mapping[str, Any]) -> bool:
+    """Anything that is instructed, once the particular instruction formats have passed."""
     return "instruction" in values
 
 
 def read(row: Row) -> Iterator[Record]:
+    """Demonstrations, a ranking or a prompt, by the columns that are there."""
     if "instances" in row.values:
         for i in range(len(row.items("instances"))):
             prompt = asked(row, row.text(f"instances.{i}.input", ""))
@@ -59,6 +61,7 @@ def asked(row: Row, given: str | None) -> Prompt:
 
 
 def answered(prompt: Prompt, text: str, author: str = "unknown") -> Demonstration:
+    """A demonstration, unless its answer is blank."""
     if not text.strip():
         raise Skip("an empty answer")
     return Demonstration(prompt, text, author)

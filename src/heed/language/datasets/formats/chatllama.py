@@ -13,10 +13,12 @@ LOW, HIGH = 0.0, 5.0
 
 
 def matches(values: Mapping[str, Any]) -> bool:
+    """`user_input` is nobody else's word."""
     return "user_input" in values
 
 
 def read(row: Row) -> Iterator[Rating]:
+    """One rating."""
     score = row.number("score")
     if not LOW <= score <= HIGH:
         raise row.wrong("score", f"from {LOW:g} to {HIGH:g}")

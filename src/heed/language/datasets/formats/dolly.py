@@ -15,10 +15,12 @@ SHAPES = (("instruction", "response"), ("instruction", "text"))
 
 
 def matches(values: Mapping[str, Any]) -> bool:
+    """An instruction with a response that is not Alpaca's output."""
     return "instruction" in values and ("response" in values or "text" in values) and "output" not in values
 
 
 def read(row: Row) -> Iterator[Demonstration]:
+    """One demonstration."""
     answer = "response" if "response" in row.values else "text"
     instruction, context = row.text("instruction"), row.text("context", None)
     question = f"{instruction}\n\n{context}" if context and context.strip() else instruction

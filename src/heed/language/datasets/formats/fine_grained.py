@@ -21,10 +21,12 @@ PAIRS = tuple(combinations(range(4), 2))
 
 
 def matches(values: Mapping[str, Any]) -> bool:
+    """The questions, with or without predictions."""
     return "question" in values and ("prediction 1" in values or ("passages" in values and "answer" in values))
 
 
 def read(row: Row) -> Iterator[Ranking | Prompt]:
+    """One ranking of four; for the unjudged files, one prompt."""
     prompt = row.prompt([Message("user", row.text("question"))], row.rest("question", "preference"))
     if "preference" not in row.values:
         yield prompt

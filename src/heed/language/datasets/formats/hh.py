@@ -19,6 +19,7 @@ TURN = re.compile(r"(?:^|\n\n)(Human|Assistant):")
 
 
 def matches(values: Mapping[str, Any]) -> bool:
+    """Two texts of which one at least has speakers."""
     if "chosen" in values:
         pair = [values["chosen"], values.get("rejected")]
         return "prompt" not in values and any(isinstance(t, str) and TURN.search(t) for t in pair)
@@ -27,6 +28,7 @@ def matches(values: Mapping[str, Any]) -> bool:
 
 
 def read(row: Row) -> Iterator[Ranking]:
+    """One ranking of two."""
     if "chosen" in row.values:
         keys, order = ["chosen", "rejected"], [1.0, 2.0]
     else:

@@ -28,6 +28,7 @@ OVERWRITTEN = {
 
 
 def matches(values: Mapping[str, Any]) -> bool:
+    """An IMDb path, or a text with a label."""
     path = values.get("path")
     if isinstance(path, str) and REVIEW.search(path):
         return True
@@ -35,6 +36,7 @@ def matches(values: Mapping[str, Any]) -> bool:
 
 
 def read(row: Row) -> Iterator[Text | Rating | Prompt]:
+    """The text, its rating where it is labelled, and its opening."""
     if "label" in row.values:
         text = row.text("text" if "text" in row.values else "sentence")
         label = row.whole("label")

@@ -16,10 +16,12 @@ SHAPES = (("context", "completions"),)
 
 
 def matches(values: Mapping[str, Any]) -> bool:
+    """A context with completions."""
     return all(column in values for column in SHAPES[0])
 
 
 def read(row: Row) -> Iterator[Ranking]:
+    """One ranking of K."""
     shown = range(len(row.items("completions")))
     if len(shown) < 2:
         raise row.wrong("completions", "a list of two or more")

@@ -21,10 +21,12 @@ SHAPES = (("message_tree_id", "prompt"), ("message_tree_id", "message_id", "text
 
 
 def matches(values: Mapping[str, Any]) -> bool:
+    """A tree, or a flat message of one."""
     return flat(values) or (isinstance(values.get("prompt"), Mapping) and "replies" in values["prompt"])
 
 
 def flat(values: Mapping[str, Any]) -> bool:
+    """Whether a row is one message instead of a tree."""
     return all(isinstance(values.get(column), str) for column in SHAPES[1])
 
 
@@ -49,6 +51,7 @@ def gather(rows: Iterable[Row | UserError]) -> Iterator[Row | UserError]:
 
 
 def read(row: Row) -> Iterator[Ranking | Demonstration]:
+    """The rankings and demonstrations of one tree."""
     found = False
     # A stack, not recursion: a crafted tree may be as deep as its writer liked.
     stack: list[tuple[tuple[Message, ...], Any]] = [((), row.get("prompt"))]

@@ -18,10 +18,12 @@ ORDER = {0: (1, 1), 1: (1, 2), 2: (2, 1)}
 
 
 def matches(values: Mapping[str, Any]) -> bool:
+    """Two responses by number."""
     return "response1" in values and "response2" in values
 
 
 def read(row: Row) -> Iterator[Ranking]:
+    """One ranking of two for each annotator who answered."""
     prompt = asked(row, row.text("input", None))
     models = str(row.get("cmp_key", "")).split("_")
     annotators = [key for key in row.values if key.startswith("annotator") and row.values[key] is not None]

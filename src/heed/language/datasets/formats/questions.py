@@ -16,10 +16,12 @@ SHAPES = (("question", "answer"), ("turns",))
 
 
 def matches(values: Mapping[str, Any]) -> bool:
+    """A question with its answer, or turns."""
     return ("question" in values and "answer" in values) or "turns" in values
 
 
 def read(row: Row) -> Iterator[Demonstration | Prompt]:
+    """One demonstration, or one prompt."""
     if "turns" not in row.values:
         prompt = row.prompt([Message("user", row.text("question"))], row.rest("question"))
         yield answered(prompt, row.text("answer"), "human")

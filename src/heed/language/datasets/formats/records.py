@@ -13,10 +13,12 @@ SHAPES = (("kind",),)
 
 
 def matches(values: Mapping[str, Any]) -> bool:
-    return values.get("kind") in KINDS
+    """A `kind` that heed knows."""
+    return isinstance(values.get("kind"), str) and values["kind"] in KINDS
 
 
 def read(row: Row) -> Iterator[Record]:
+    """The record, if it is whole."""
     kind = row.text("kind")
     try:
         record = from_json(row.values)

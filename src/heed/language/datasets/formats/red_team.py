@@ -18,10 +18,12 @@ SHAPES = (("transcript", "rating"),)
 
 
 def matches(values: Mapping[str, Any]) -> bool:
+    """A rated transcript."""
     return all(column in values for column in SHAPES[0])
 
 
 def read(row: Row) -> Iterator[Rating]:
+    """One rating."""
     said = turns(row, "transcript")
     while said and said[-1][0] != "Assistant":
         said.pop()

@@ -16,10 +16,12 @@ SHAPES = (("conversations", "chosen", "rejected"), ("conversations",))
 
 
 def matches(values: Mapping[str, Any]) -> bool:
+    """Anything with conversations."""
     return "conversations" in values
 
 
 def read(row: Row) -> Iterator[Demonstration | Ranking]:
+    """A demonstration for each answer, or one ranking of two."""
     turns = messages(row, "conversations")
     if row.get("system", None):
         turns = (Message("system", row.text("system")), *turns)

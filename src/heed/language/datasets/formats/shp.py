@@ -17,10 +17,12 @@ SHAPES = (("history", "human_ref_A", "human_ref_B", "labels"),)
 
 
 def matches(values: Mapping[str, Any]) -> bool:
+    """Two human references."""
     return "human_ref_A" in values or "human_ref_B" in values
 
 
 def read(row: Row) -> Iterator[Ranking]:
+    """One ranking of two."""
     texts = [row.text("human_ref_A"), row.text("human_ref_B")]
     first_is_better = row.whole("labels", (0, 1)) == 1
     yield ranking(

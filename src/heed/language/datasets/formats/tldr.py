@@ -20,10 +20,12 @@ SHAPES = (("info", "summaries", "choice"), ("info", "summary"))
 
 
 def matches(values: Mapping[str, Any]) -> bool:
+    """An info object beside one summary or several."""
     return isinstance(values.get("info"), Mapping) and ("summaries" in values or "summary" in values)
 
 
 def read(row: Row) -> Iterator[Ranking | Rating]:
+    """One ranking, or one rating."""
     if "summaries" not in row.values:
         yield axes(row)
         return
@@ -42,6 +44,7 @@ def read(row: Row) -> Iterator[Ranking | Rating]:
 
 
 def axes(row: Row) -> Rating:
+    """The rating of one summary on the axes that were asked."""
     given = row.get("summary.axes", {})
     if not isinstance(given, Mapping):
         raise row.wrong("summary.axes", "an object of numbers")
@@ -53,6 +56,7 @@ def axes(row: Row) -> Rating:
 
 
 def prompt(row: Row) -> Prompt:
+    """The post or article as the paper asked for its summary."""
     columns = {"batch": row.name("batch"), "source_id": row.name("info.id")}
     if row.get("info.post", None) is None:
         return row.prompt(f"Article:\n{row.text('info.article')}\n\nTL;DR:\n", columns)

@@ -18,10 +18,12 @@ END = "<|endoftext|>"
 
 
 def matches(values: Mapping[str, Any]) -> bool:
+    """A query with what answers it."""
     return any(all(column in values for column in shape) for shape in SHAPES)
 
 
 def read(row: Row) -> Iterator[Demonstration | Ranking]:
+    """One demonstration, or one ranking of two."""
     query = row.text("query")
     if "chosen" in row.values:
         made_by = [row.name("chosen_policy"), row.name("rejected_policy")]

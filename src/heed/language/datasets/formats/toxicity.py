@@ -14,10 +14,12 @@ SHAPES = (("prompt", "continuation"),)
 
 
 def matches(values: Mapping[str, Any]) -> bool:
+    """A prompt object beside its continuation."""
     return isinstance(values.get("prompt"), Mapping) and "continuation" in values
 
 
 def read(row: Row) -> Iterator[Prompt | Text]:
+    """The first half as a prompt, both halves as a text."""
     opening = row.text("prompt.text")
     columns = {"toxicity": row.get("prompt.toxicity", None), "challenging": row.get("challenging", None)}
     yield row.prompt(opening, columns)

@@ -26,14 +26,17 @@ SHAPES = (
 
 
 def shape(values: Mapping[str, Any]) -> tuple[str, ...] | None:
+    """The columns that say which of the formats a row is in."""
     return next((s for s in SHAPES if all(c in values for c in s)), None)
 
 
 def matches(values: Mapping[str, Any]) -> bool:
+    """Any of TRL's column sets."""
     return shape(values) is not None
 
 
 def read(row: Row) -> Iterator[Record]:
+    """What the columns hold."""
     columns = shape(row.values)
     if columns is None:
         raise row.wrong("prompt", "there")
@@ -60,6 +63,7 @@ def part(row: Row, key: str) -> str | tuple[Message, ...]:
 
 
 def completion(row: Row) -> Demonstration | Rating:
+    """A demonstration, or a rating where the completion is labelled good or not."""
     prompt = row.prompt(part(row, "prompt"), row.rest("prompt", "completion", "label"))
     text = reply(part(row, "completion"))
     if "label" not in row.values:
@@ -68,6 +72,7 @@ def completion(row: Row) -> Demonstration | Rating:
 
 
 def preference(row: Row) -> Ranking:
+    """One ranking of two."""
     chosen, rejected = part(row, "chosen"), part(row, "rejected")
     given = part(row, "prompt") if "prompt" in row.values else None
     if isinstance(chosen, str) != isinstance(rejected, str):
@@ -76,7 +81,7 @@ def preference(row: Row) -> Ranking:
         prompt, replies = plain(given, chosen, rejected)
     else:
         prompt, replies = conversation(given, chosen, rejected)
-    columns = row.rest("prompt", "chosen", "rejected", "margin", "labeler")
+    columns = row.rest("prompt", "chosen", "rejected", "margin", "labeler", "group_id")
     strength = row.number("margin") if row.get("margin", None) is not None else None
     return ranking(row.prompt(prompt, columns), replies, [1, 2], labeler=row.name("labeler"), strength=strength)
 
@@ -97,6 +102,7 @@ def plain(given: Any, chosen: str, rejected: str) -> tuple[str | Sequence[Messag
 
 
 def conversation(given: Any, chosen: Sequence[Message], rejected: Sequence[Message]) -> tuple[Sequence[Message], list[str]]:
+    """The prompt and the replies of two conversations that part at their last turn."""
     shared = 0
     while shared < min(len(chosen), len(rejected)) - 1 and chosen[shared] == rejected[shared]:
         shared += 1

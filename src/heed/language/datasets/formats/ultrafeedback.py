@@ -29,6 +29,7 @@ SCORES = (
 
 
 def matches(values: Mapping[str, Any]) -> bool:
+    """Scored pairs, or an instruction with scored completions."""
     if "chosen" in values:
         row = Row(values)
         return "rejected" in values and any(row.get(a, None) is not None for a, _ in SCORES)
@@ -38,6 +39,7 @@ def matches(values: Mapping[str, Any]) -> bool:
 
 
 def read(row: Row) -> Iterator[Ranking | Rating]:
+    """One ranking of K and a rating of each completion."""
     if "chosen" in row.values:
         yield from pair(row)
         return
@@ -62,6 +64,7 @@ def score(row: Row, key: str) -> float:
 
 
 def pair(row: Row) -> Iterator[Ranking | Rating]:
+    """One ranking of two and a rating of each."""
     found = trl.preference(row)
     better, worse = next(names for names in SCORES if row.get(names[0], None) is not None)
     scores = [row.number(better), row.number(worse)]

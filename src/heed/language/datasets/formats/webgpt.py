@@ -17,10 +17,12 @@ SHAPES = (("question", "answer_0", "answer_1", "score_0", "score_1"),)
 
 
 def matches(values: Mapping[str, Any]) -> bool:
+    """Two numbered answers."""
     return "answer_0" in values and "answer_1" in values
 
 
 def read(row: Row) -> Iterator[Ranking]:
+    """One ranking of two."""
     question = row.text("question.full_text" if isinstance(row.get("question"), Mapping) else "question")
     columns = {"quotes_0": row.get("quotes_0", None), "quotes_1": row.get("quotes_1", None)}
     scores = [row.number("score_0"), row.number("score_1")]
