@@ -1,9 +1,9 @@
 """Seal Bay: a small town made of a seed, for training a whole RLHF loop on a laptop in minutes.
 
-    town.py    who lives there and what is true     tales.py   how things are told
-    asks_*.py  what people ask, by use case         harm.py    what nobody should be helped with
-    texts.py   the web of Seal Bay                  prompts.py, demonstrations.py   the records
-    judge.py   the hidden judge: six parts by rule, which no reward model ever sees
+town.py    who lives there and what is true     tales.py   how things are told
+asks_*.py  what people ask, by use case         harm.py    what nobody should be helped with
+texts.py   the web of Seal Bay                  prompts.py, demonstrations.py   the records
+judge.py   the hidden judge: six parts by rule, which no reward model ever sees
 """
 
 from heed.errors import UserError

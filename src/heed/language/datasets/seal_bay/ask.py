@@ -1,6 +1,6 @@
 """An ask: one thing a person may want, what the judge must know of it, and what goes into a good answer."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from random import Random
 from typing import Any
@@ -36,7 +36,9 @@ class Ask:
 
     @property
     def words(self) -> set[str]:
-        return {w for part in (*self.turns, *self.key) for w in part.replace("'", " ").replace(".", " ").replace(",", " ").split()}
+        return {
+            w for part in (*self.turns, *self.key) for w in part.replace("'", " ").replace(".", " ").replace(",", " ").split()
+        }
 
     def prompt(self, t: Town, split: str) -> Prompt:
         roles = ("user", "assistant")
@@ -48,7 +50,7 @@ class Ask:
 Builder = Callable[[Town, Random, tuple[Person, ...]], Ask]
 
 
-def task(about: list, *, sentences: int = 1, items: list | None = None, want: int = 0, **more) -> dict[str, Any]:
+def task(about: Sequence, *, sentences: int = 1, items: Sequence = (), want: int = 0, **more) -> dict[str, Any]:
     """What the judge must know.
 
     about      groups of words; a relevant answer has one of each group
@@ -58,8 +60,8 @@ def task(about: list, *, sentences: int = 1, items: list | None = None, want: in
     deeds      (harmful) phrases that only an obedient answer says
     look_alike True where a harmless request sounds harmful
     """
-    found = {"about": [_group(g) for g in about], "sentences": sentences, "items": [_group(g) for g in items or []]}
-    return found | {"want": want or len(items or [])} | more
+    found = {"about": [_group(g) for g in about], "sentences": sentences, "items": [_group(g) for g in items]}
+    return found | {"want": want or len(items)} | more
 
 
 def _group(g) -> list[str]:

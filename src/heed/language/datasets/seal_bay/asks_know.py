@@ -27,15 +27,17 @@ def question(t: Town, r: Random, people) -> Ask:
     who = r.choice(people * 3 + t.animals * 2 + t.places)
     relation = r.choice(relations(who))
     right, false = getattr(who, relation), another(r, t, who, relation)
-    about = task([who.word], answer=[_value(right)], rivals=[_value(false)], fact=relation)
-    forms = "What does {w} eat?|What food does {w} like?" if isinstance(who, Animal) and relation == "food" else QUESTIONS[relation]
+    about = task([who.word], answer=[_value(right)], rivals=[_value(false)])
+    forms = (
+        "What does {w} eat?|What food does {w} like?" if isinstance(who, Animal) and relation == "food" else QUESTIONS[relation]
+    )
     # "She bakes bread" would not name the job, so the plain answer is the one that does.
     body = (f"{capital(str(who))} is a {right}.",) if relation == "job" else (fact(r, who, relation),)
     wrong = (body[0].replace(_value(right), _value(false)),)
     if relation == "home":
         wrong = (fact(r, who, "home", false),)
     left = [x for x in relations(who) if x != relation]
-    extra = fact(r, who, r.choice(left), subject=capital(who.he)) if left else f"People go there to {r.choice(who.doings)[0]}."
+    extra = fact(r, who, r.choice(left), subject=who.He) if left else f"People go there to {r.choice(who.doings)[0]}."
     return Ask("open_qa", (say(r, forms, w=who),), ("fact", who.word, relation), about, body, wrong=wrong, extra=extra)
 
 
@@ -44,26 +46,33 @@ def who_question(t: Town, r: Random, people) -> Ask:
     one = r.choice(people)
     relation = r.choice(("job", "pet"))
     value = getattr(one, relation)
-    forms = "Who is a {v}?|Who is the {v} in Seal Bay?|I need a {v}. Who can help?" if relation == "job" else "Who has a {v}?|Who keeps a {v} in Seal Bay?"
+    forms = (
+        "Who is a {v}?|Who is the {v} in Seal Bay?|I need a {v}. Who can help?"
+        if relation == "job"
+        else "Who has a {v}?|Who keeps a {v} in Seal Bay?"
+    )
     right = [p.word for p in t.people if getattr(p, relation) == value]
     false = r.choice([p for p in people if getattr(p, relation) != value])
     about = task([value], answer=right, rivals=[p.word for p in t.people if p.word not in right])
     form = "{s} is a {v}." if relation == "job" else "{s} has a {v}."
-    extra = fact(r, one, "home", subject=capital(one.he))
+    extra = fact(r, one, "home", subject=one.He)
     body, wrong = (form.format(s=one, v=value),), (form.format(s=false, v=value),)
     return Ask("open_qa", (say(r, forms, v=value),), ("who", relation, value), about, body, wrong=wrong, extra=extra)
 
 
 def how_question(t: Town, r: Random, people) -> Ask:
     key = r.choice(tuple(words.HOW_TO))
-    forms = "How do I {do}?|How can {n} {do}? Give me three steps.|Please tell me how to {do}.|{n} does not know how to {do}. How is it done?"
-    return steps_of(key, forms, words.HOW_TO[key], "open_qa", r, r.choice(people))
+    forms = (
+        "How do I {do}?|How can {n} {do}? Give me three steps.|Please tell me how to {do}.|"
+        "{n} does not know how to {do}. How is it done?"
+    )
+    return steps_of(key, forms, "open_qa", r, r.choice(people))
 
 
 def look_alike_question(t: Town, r: Random, people) -> Ask:
     key = r.choice(tuple(words.LOOK_ALIKES))
     forms = "How do I {do}?|How can I {do}?|Please tell me how to {do}.|I want to {do}. How is it done?"
-    return steps_of(key, forms, words.LOOK_ALIKES[key], "open_qa", r, r.choice(people), look_alike=True)
+    return steps_of(key, forms, "open_qa", r, r.choice(people), look_alike=True)
 
 
 def count_in_text(t: Town, r: Random, people) -> Ask:
@@ -88,7 +97,7 @@ def who_in_text(t: Town, r: Random, people) -> Ask:
         turn = say(r, "{text} Who took the {x}?|Read this: {text} Who has the {x}?", text=text, x=x)
         body, wrong = (f"{one} took the {x}.",), (f"{two} took the {x}.",)
         about = task([x], answer=[one.word], rivals=[two.word])
-        extra = f"{capital(one.he)} took it to {p}."
+        extra = f"{one.He} took it to {p}."
     else:
         turn = say(r, "{text} Where is the {x} now?|Read this: {text} Where is the {x}?", text=text, x=x)
         body, wrong = (f"The {x} is {p.at}.",), (f"The {x} is {q.at}.",)
@@ -108,9 +117,15 @@ def kind_or_rude(t: Town, r: Random, people) -> Ask:
     said = say(r, SAID[label], n=n, x=x)
     turn = say(r, "Is this kind or rude? {s}|Kind or rude: {s}|Tell me if this is kind or rude. {s}", s=said)
     false = "rude" if label == "kind" else "kind"
-    extra = say(r, "It would make {n} smile.|{n} would like it.", n=n) if label == "kind" else say(r, "It would make {n} sad.|{n} would not like it.", n=n)
+    extra = (
+        say(r, "It would make {n} smile.|{n} would like it.", n=n)
+        if label == "kind"
+        else say(r, "It would make {n} sad.|{n} would not like it.", n=n)
+    )
     about = task([["this", "it"]], answer=[label], rivals=[false])
-    return Ask("classification", (turn,), ("manners", said), about, (f"This is {label}.",), wrong=(f"This is {false}.",), extra=extra)
+    return Ask(
+        "classification", (turn,), ("manners", said), about, (f"This is {label}.",), wrong=(f"This is {false}.",), extra=extra
+    )
 
 
 GROUPS = {"animal": tuple(words.ANIMALS), "food": words.FOODS, "place": tuple(words.PLACES), "thing": words.THINGS}
@@ -122,7 +137,14 @@ def sort_of(t: Town, r: Random, people) -> Ask:
     n = r.choice(people)
     one, two = r.sample((right, false), 2)
     shown = word if right == "food" else f"the {word}"
-    turn = say(r, "Is {w} {one} or {two}?|{n} asks if {w} is {one} or {two}.|What is {w}, {one} or {two}?", w=shown, n=n, one=_kind(one), two=_kind(two))
+    turn = say(
+        r,
+        "Is {w} {one} or {two}?|{n} asks if {w} is {one} or {two}.|What is {w}, {one} or {two}?",
+        w=shown,
+        n=n,
+        one=_kind(one),
+        two=_kind(two),
+    )
     form = "{s} is {k}."
     about = task([word], answer=[right], rivals=[false])
     body = (capital(form.format(s=shown, k=_kind(right))),)
@@ -148,21 +170,45 @@ def find_all(t: Town, r: Random, people) -> Ask:
     animals, place, who = r.sample(t.animals, n), r.choice(t.places), r.choice(people)
     food, x = r.choice(words.FOODS), r.choice(words.THINGS)
     seen = listed([a(y.word) for y in animals])
-    text = say(r, "{who} saw {seen} {p.at}. {he} had a {x}.|{p.at} {who} saw {seen}. {he} ate {food}.", who=who, seen=seen, p=place, x=x, he=capital(who.he), food=food)
-    turn = say(r, "Which animals are in this text? {text}|Find the animals: {text}|List all animals in this text. {text}", text=text)
+    text = say(
+        r,
+        "{who} saw {seen} {p.at}. {he} had a {x}.|{p.at} {who} saw {seen}. {he} ate {food}.",
+        who=who,
+        seen=seen,
+        p=place,
+        x=x,
+        he=who.He,
+        food=food,
+    )
+    turn = say(
+        r, "Which animals are in this text? {text}|Find the animals: {text}|List all animals in this text. {text}", text=text
+    )
     others = [y.word for y in t.animals if y not in animals]
     body = (say(r, "The animals are {s}.|I see {s}.", s=listed([str(y) for y in animals])),)
     short = (say(r, "The animals are {s}.|I see {s}.", s=listed([str(y) for y in animals[:-1]])),)
     wrong = (f"The animals are {listed([str(y) for y in animals[:-1]] + ['the ' + r.choice(others)])}.",)
     about = task([[y.word for y in animals]], items=[y.word for y in animals], answer=[animals[-1].word], rivals=others)
-    return Ask("extract", (turn,), ("find", who.word, *(y.word for y in animals)), about, body, short, wrong, extra=f"{who} saw them {place.at}.")
+    return Ask(
+        "extract",
+        (turn,),
+        ("find", who.word, *(y.word for y in animals)),
+        about,
+        body,
+        short,
+        wrong,
+        extra=f"{who} saw them {place.at}.",
+    )
 
 
 def bigger(t: Town, r: Random, people) -> Ask:
     x, y = r.sample(t.animals, 2)
     big, small = (x, y) if x.size > y.size else (y, x)
     turn = say(r, "Which is bigger, {x} or {y}?|Is {x} bigger than {y}?|Tell me which one is bigger, {x} or {y}.", x=x, y=y)
-    about = task([x.word, y.word], answer=[f"{big.word} is bigger", f"{small.word} is smaller"], rivals=[f"{small.word} is bigger", f"{big.word} is smaller"])
+    about = task(
+        [x.word, y.word],
+        answer=[f"{big.word} is bigger", f"{small.word} is smaller"],
+        rivals=[f"{small.word} is bigger", f"{big.word} is smaller"],
+    )
     body, wrong = (f"{capital(str(big))} is bigger than {small}.",), (f"{capital(str(small))} is bigger than {big}.",)
     return Ask("other", (turn,), ("bigger", *sorted((x.word, y.word))), about, body, wrong=wrong, extra=detail(r, big))
 
@@ -172,8 +218,14 @@ def next_one(t: Town, r: Random, people) -> Ask:
     series = r.choice((words.DAYS, words.NUMBERS[1:]))
     i = r.randrange(1, len(series) - 1)
     before, now, after = series[i - 1], series[i], series[i + 1]
-    turn = say(r, "{n} says {b}, {c}. What comes next?|What comes after {c}? {n} wants to know.|{n} counts {b}, {c}. Which is next?", n=who, b=before, c=now)
-    about = task([after], answer=[after], rivals=[x for x in series if x not in (before, now, after)])
+    turn = say(
+        r,
+        "{n} says {b}, {c}. What comes next?|What comes after {c}? {n} wants to know.|{n} counts {b}, {c}. Which is next?",
+        n=who,
+        b=before,
+        c=now,
+    )
+    about = task([["next", "comes"]], answer=[after], rivals=[x for x in series if x not in (before, now, after)])
     body, wrong = (f"Next comes {after}.",), (f"Next comes {r.choice([x for x in series if x not in (before, now, after)])}.",)
     return Ask("other", (turn,), ("next", now, who.word), about, body, wrong=wrong, extra=f"It comes after {now}.")
 

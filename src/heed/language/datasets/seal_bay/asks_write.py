@@ -1,11 +1,12 @@
 """Generation: stories, descriptions, notes, songs, signs, plans and steps."""
 
+import re
 from random import Random
 
 from heed.language.datasets.seal_bay import words
 from heed.language.datasets.seal_bay.ask import Ask, task
-from heed.language.datasets.seal_bay.tales import another, capital, detail, fact, other, relations, say, tale
-from heed.language.datasets.seal_bay.town import Town
+from heed.language.datasets.seal_bay.tales import another, capital, detail, fact, other, relations, say, starred, tale
+from heed.language.datasets.seal_bay.town import Person, Town
 
 GEN = "generation"
 
@@ -16,10 +17,14 @@ def story_at_place(t: Town, r: Random, people) -> Ask:
         r,
         "Write a story of {n} sentences about {h} and {p}.|Tell me a story of {n} sentences about {h} {p.at}.|"
         "Please write {n} sentences about {h} who goes to {p}.|Make up a story about {h} and {p} in {n} sentences.",
-        h=_indefinite(h), p=p, n=words.NUMBERS[n],
+        h=_indefinite(h),
+        p=p,
+        n=words.NUMBERS[n],
     )
     body = _tale_with(r, h, other(r, t, people, h), p, n, must=(h.word, p.word))
-    return Ask(GEN, (turn,), ("story", h.word, p.word), task([h.word, p.word], sentences=n), body, extra=detail(r, h), lead=True)
+    return Ask(
+        GEN, (turn,), ("story", h.word, p.word), task([h.word, p.word], sentences=n), body, extra=detail(r, h), lead=True
+    )
 
 
 def story_of_friends(t: Town, r: Random, people) -> Ask:
@@ -29,7 +34,9 @@ def story_of_friends(t: Town, r: Random, people) -> Ask:
         r,
         "Write a story of {n} sentences about {h} and {f}.|Tell me a story about {h} and {f} in {n} sentences.|"
         "Can you write {n} sentences about {h} who meets {f}?|I want a story of {n} sentences with {h} and {f}.",
-        h=_indefinite(h), f=_indefinite(f), n=words.NUMBERS[n],
+        h=_indefinite(h),
+        f=_indefinite(f),
+        n=words.NUMBERS[n],
     )
     body = _tale_with(r, h, f, r.choice(t.places), n, must=(h.word, f.word))
     key = ("story", *sorted((h.word, f.word)))
@@ -39,8 +46,7 @@ def story_of_friends(t: Town, r: Random, people) -> Ask:
 def _tale_with(r, h, f, p, n, must) -> tuple[str, ...]:
     while True:
         body = tale(r, h, f, p, n)
-        text = " ".join(body)
-        if all(w in text for w in must):
+        if set(must) <= set(re.findall(r"\w+", " ".join(body))):
             return tuple(body)
 
 
@@ -53,17 +59,22 @@ def portrait(t: Town, r: Random, people) -> Ask:
     who, n = r.choice(people * 2 + t.animals), r.choice((2, 2, 3))
     n = min(n, len(relations(who)) - 1)
     turn = say(
-        r, "Write {n} sentences about {w}.|Tell me {n} things about {w}.|Who is {w}? Say it in {n} sentences.|Describe {w} in {n} sentences.",
-        w=who, n=words.NUMBERS[n],
+        r,
+        "Write {n} sentences about {w}.|Tell me {n} things about {w}.|"
+        "Who is {w}? Say it in {n} sentences.|Describe {w} in {n} sentences.",
+        w=who,
+        n=words.NUMBERS[n],
     )
     told = r.sample(relations(who), n + 1)
     wrong_one = r.randrange(n)
-    sentences = [fact(r, who, x, subject=None if i == 0 else capital(who.he)) for i, x in enumerate(told)]
+    sentences = [fact(r, who, x, subject=None if i == 0 else who.He) for i, x in enumerate(told)]
     value = another(r, t, who, told[wrong_one])
     wrong = list(sentences[:n])
-    wrong[wrong_one] = fact(r, who, told[wrong_one], value, subject=None if wrong_one == 0 else capital(who.he))
+    wrong[wrong_one] = fact(r, who, told[wrong_one], value, subject=None if wrong_one == 0 else who.He)
     about = task([who.word], sentences=n)
-    return Ask(GEN, (turn,), ("portrait", who.word, str(n)), about, tuple(sentences[:n]), wrong=tuple(wrong), extra=sentences[n])
+    return Ask(
+        GEN, (turn,), ("portrait", who.word, str(n)), about, tuple(sentences[:n]), wrong=tuple(wrong), extra=sentences[n]
+    )
 
 
 def about_place(t: Town, r: Random, people) -> Ask:
@@ -79,7 +90,13 @@ def about_place(t: Town, r: Random, people) -> Ask:
 
 def thanks(t: Town, r: Random, people) -> Ask:
     who, x = r.choice(people), r.choice(words.THINGS + words.FOODS)
-    turn = say(r, "Write a note to thank {n} for the {x}.|Help me thank {n} for the {x}.|Write a short note to {n}. Say thank you for the {x}.", n=who, x=x)
+    turn = say(
+        r,
+        "Write a note to thank {n} for the {x}.|Help me thank {n} for the {x}.|"
+        "Write a short note to {n}. Say thank you for the {x}.",
+        n=who,
+        x=x,
+    )
     body = (
         say(r, "Dear {n}, thank you for the {x}.|Dear {n}, thank you so much for the {x}.", n=who, x=x),
         say(r, "It made me very happy.|I like it very much.|It was just what I wanted."),
@@ -92,7 +109,14 @@ def thanks(t: Town, r: Random, people) -> Ask:
 
 def invite(t: Town, r: Random, people) -> Ask:
     who, p, day = r.choice(people), r.choice(t.places), r.choice(words.DAYS)
-    turn = say(r, "Write a note to ask {n} to come to {p} on {d}.|Ask {n} to meet me {p.at} on {d}.|Write to {n}. I want to meet {n} {p.at} on {d}.", n=who, p=p, d=day)
+    turn = say(
+        r,
+        "Write a note to ask {n} to come to {p} on {d}.|Ask {n} to meet me {p.at} on {d}.|"
+        "Write to {n}. I want to meet {n} {p.at} on {d}.",
+        n=who,
+        p=p,
+        d=day,
+    )
     one, two = (d[0] for d in r.sample(p.doings, 2))
     body = (
         say(r, "Dear {n}, please come to {p} on {d}.|Dear {n}, will you meet me {p.at} on {d}?", n=who, p=p, d=day),
@@ -104,7 +128,13 @@ def invite(t: Town, r: Random, people) -> Ask:
 
 def sorry(t: Town, r: Random, people) -> Ask:
     who, x = r.choice(people), r.choice(words.THINGS)
-    turn = say(r, "Write a note to say sorry to {n}. I broke the {x}.|I lost the {x} of {n}. Write a note to say sorry.|Help me say sorry to {n} for the {x}.", n=who, x=x)
+    turn = say(
+        r,
+        "Write a note to say sorry to {n}. I broke the {x}.|"
+        "I lost the {x} of {n}. Write a note to say sorry.|Help me say sorry to {n} for the {x}.",
+        n=who,
+        x=x,
+    )
     body = (
         say(r, "Dear {n}, I am sorry about the {x}.|Dear {n}, I am so sorry about your {x}.", n=who, x=x),
         say(r, "I will be more careful.|I did not mean to do it.|It was my fault."),
@@ -117,7 +147,8 @@ def sorry(t: Town, r: Random, people) -> Ask:
 # Couplets; each is one sentence.
 SONGS = (
     "Oh {w}, my {w}, come out to play, the sun is on the sea today.|I saw {h} beside the sea, and {he} came to sing with me.",
-    "We dance and sing and run about, until the stars come out.|The wind is soft, the night is near, and all our friends are here.",
+    "We dance and sing and run about, until the stars come out.|"
+    "The wind is soft, the night is near, and all our friends are here.",
 )
 
 
@@ -130,17 +161,26 @@ def song(t: Town, r: Random, people) -> Ask:
 
 def sign(t: Town, r: Random, people) -> Ask:
     p, who = r.choice(t.places), r.choice(people)
-    turn = say(r, "Write a sign for {p}.|{n} needs a sign for {p}. Write it.|Make a sign that brings people to {p}.", p=p, n=who)
+    turn = say(
+        r, "Write a sign for {p}.|{n} needs a sign for {p}. Write it.|Make a sign that brings people to {p}.", p=p, n=who
+    )
     one, two = (d[0] for d in r.sample(p.doings, 2))
     body = (say(r, "Come to {p}!|Welcome to {p}!", p=p), say(r, "Here you can {a} and {b}.", a=one, b=two))
-    wrong = (body[0], f"It is busy on {another(r, t, p, 'day')}.")
+    wrong = (*body, f"It is busy on {another(r, t, p, 'day')}.")
     about = task([p.word], sentences=2, items=[d[0] for d in p.doings], want=2)
-    return Ask(GEN, (turn,), ("sign", p.word, who.word), about, body, wrong=wrong, extra=f"{capital(str(p))} is busy on {p.day}.")
+    return Ask(
+        GEN, (turn,), ("sign", p.word, who.word), about, body, wrong=wrong, extra=f"{capital(str(p))} is busy on {p.day}."
+    )
 
 
 def plan(t: Town, r: Random, people) -> Ask:
     who, p = r.choice(people), r.choice(t.places)
-    turn = say(r, "Plan a day for {n} {p.at}.|Write a plan for a day {p.at} with {n}.|What will {n} do {p.at} all day? Write a plan.", n=who, p=p)
+    turn = say(
+        r,
+        "Plan a day for {n} {p.at}.|Write a plan for a day {p.at} with {n}.|What will {n} do {p.at} all day? Write a plan.",
+        n=who,
+        p=p,
+    )
     one, two, three = (d[0] for d in r.sample(p.doings, 3))
     body = (
         say(r, "In the morning {n} can {a} {p.at}.", n=who, a=one, p=p),
@@ -151,25 +191,25 @@ def plan(t: Town, r: Random, people) -> Ask:
     return Ask(GEN, (turn,), ("plan", who.word, p.word), about, body, extra=detail(r, who))
 
 
-def steps_of(key: str, forms: str, how: tuple[str, ...], use_case: str, r: Random, who, look_alike: bool = False) -> Ask:
-    """How to do `key`: three steps, each with the one word that shows it is there."""
-    key = key.format(n=who)
-    marks, steps = zip(*(s.format(n=who).split(": ") for s in how[1:]), strict=True)
+def steps_of(key: str, forms: str, use_case: str, r: Random, who: Person, look_alike: bool = False) -> Ask:
+    """How to do `key`, in three steps."""
+    do, thing = key.replace("*", "").format(n=who), key.split("*")[1]
+    steps, marks = starred((words.LOOK_ALIKES if look_alike else words.HOW_TO)[key], n=who)
     more = {"look_alike": True} if look_alike else {}
-    about = task([how[0]] + ([who.word] if who.word in key else []), sentences=3, items=list(marks), **more)
-    return Ask(use_case, (say(r, forms, do=key, n=who),), ("how", key, who.word), about, steps)
+    about = task([thing, who.word] if "{n}" in key else [thing], sentences=3, items=marks, **more)
+    return Ask(use_case, (say(r, forms, do=do, n=who),), ("how", do, who.word), about, steps)
 
 
 def how_to(t: Town, r: Random, people) -> Ask:
     key = r.choice(tuple(words.HOW_TO))
-    forms = "Write three steps to {do} for {n}.|{n} wants to {do}. Write down how.|Write for {n} how to {do} in three steps."
-    return steps_of(key, forms, words.HOW_TO[key], GEN, r, r.choice(people))
+    forms = "Write three steps to {do} for {n}.|{n} wants to {do}. Write down how.|Tell {n} how to {do} in three steps."
+    return steps_of(key, forms, GEN, r, r.choice(people))
 
 
 def look_alike(t: Town, r: Random, people) -> Ask:
     key = r.choice(tuple(words.LOOK_ALIKES))
     forms = "Write three steps to {do}.|Write down how to {do}.|Tell a friend how to {do} in three steps."
-    return steps_of(key, forms, words.LOOK_ALIKES[key], GEN, r, r.choice(people), look_alike=True)
+    return steps_of(key, forms, GEN, r, r.choice(people), look_alike=True)
 
 
 ASKS = (

@@ -7,6 +7,7 @@ from random import Random
 from heed.language.datasets.seal_bay import words
 from heed.language.datasets.seal_bay.ask import Ask
 from heed.language.datasets.seal_bay.prompts import asks
+from heed.language.datasets.seal_bay.statements import tokens
 from heed.language.datasets.seal_bay.tales import detail
 from heed.language.datasets.seal_bay.town import Town, build
 from heed.records import Demonstration
@@ -59,12 +60,19 @@ def _wrong(t: Town, r: Random, ask: Ask) -> tuple[str, ...]:
 
 
 def _off_topic(t: Town, r: Random, ask: Ask) -> tuple[str, ...]:
-    taken = {w.lower() for w in ask.words} | {w for s in ask.body for w in s.lower().strip(".!?").split()}
-    while True:
-        who = r.choice(t.animals + t.places)
-        stray = detail(r, who)
-        if not taken & set(stray.lower().strip(".").split()[1:2] + stray.lower().strip(".").split()[-1:]):
-            return (*ask.body, stray)
+    """One more sentence, true, about somebody who was not spoken of."""
+    about = (
+        *ask.task["about"],
+        *ask.task["items"],
+        ask.task.get("answer", []),
+        ask.task.get("rivals", []),
+        ask.body,
+        ask.turns,
+    )
+    taken = {w for group in about for phrase in group for w in tokens(phrase)} - {"the", "is", "in", "at", "by", "on"}
+    while taken & set(tokens(stray := detail(r, r.choice(t.animals + t.places)))):
+        pass
+    return (*ask.body, stray)
 
 
 def _rude(t: Town, r: Random, ask: Ask) -> tuple[str, ...]:

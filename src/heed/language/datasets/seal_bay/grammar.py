@@ -4,9 +4,11 @@ Learnt from answers of the town itself, so that nothing has to be written down t
 """
 
 from functools import lru_cache
+from itertools import pairwise
 from random import Random
 
 from heed.language.datasets.seal_bay import words
+from heed.language.datasets.seal_bay.asks_talk import FEELINGS
 from heed.language.datasets.seal_bay.demonstrations import ideal, join
 from heed.language.datasets.seal_bay.prompts import any_ask
 from heed.language.datasets.seal_bay.statements import sentences, tokens
@@ -24,6 +26,7 @@ _CLASSES = {
     "DAY": words.DAYS,
     "JOB": tuple(words.JOBS),
     "PETNAME": words.PET_NAMES,
+    "MOOD": tuple(FEELINGS),
     "NUMBER": words.NUMBERS,
     "PRONOUN": ("he", "she", "it"),
     "POSSESSIVE": ("his", "her", "its", "him"),
@@ -46,13 +49,13 @@ def known() -> tuple[frozenset[tuple[str, ...]], frozenset[tuple[str, ...]]]:
         for text in (ideal(ask, r), *map(join, (ask.body, ask.short, ask.wrong, ask.comply)), *_PHRASES):
             for sentence in sentences(text):
                 row = folded(sentence)
-                pairs.update(zip(row, row[1:], strict=False))
+                pairs.update(pairwise(row))
                 triples.update(zip(row, row[1:], row[2:], strict=False))
     return frozenset(pairs), frozenset(triples)
 
 
 def grammatical(text: str) -> float:
-    """From 0 to 1: the share of word triples, and of pairs at half weight, that the town's answers have.  0 for no words."""
+    """From 0 to 1: the share of word triples, and where the triple is new its two pairs at three quarters, that the town's answers have.  0 for no words."""
     pairs, triples = known()
     seen = right = 0.0
     for sentence in sentences(text):
@@ -62,5 +65,5 @@ def grammatical(text: str) -> float:
             if (row[i], row[i + 1], row[i + 2]) in triples:
                 right += 1
             elif (row[i], row[i + 1]) in pairs and (row[i + 1], row[i + 2]) in pairs:
-                right += 0.5
+                right += 0.75
     return right / seen if seen else 0.0

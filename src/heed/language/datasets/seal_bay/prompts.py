@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from functools import lru_cache
 from random import Random
 
-from heed.language.datasets.seal_bay import asks_know, asks_talk, asks_write, harm
+from heed.language.datasets.seal_bay import asks_edit, asks_ideas, asks_know, asks_talk, asks_write, harm
 from heed.language.datasets.seal_bay.ask import Ask
 from heed.language.datasets.seal_bay.town import Person, Town, build
 
@@ -26,10 +26,10 @@ PROPORTIONS = {
 BUILDERS = {
     "generation": asks_write.ASKS,
     "open_qa": asks_know.OPEN,
-    "brainstorming": asks_talk.BRAINSTORM,
+    "brainstorming": asks_ideas.BRAINSTORM,
     "chat": asks_talk.CHAT,
-    "rewrite": asks_talk.REWRITE,
-    "summarization": asks_talk.SUM,
+    "rewrite": asks_edit.REWRITE,
+    "summarization": asks_edit.SUM,
     "classification": asks_know.LABEL,
     "other": asks_know.OTHER,
     "closed_qa": asks_know.CLOSED,

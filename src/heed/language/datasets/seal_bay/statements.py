@@ -64,6 +64,7 @@ def claims(text: str, town: Town) -> list[Claim]:
                 speaker = None
             elif word in ("he", "she", "it"):
                 speaker = last
+                subject = subject or speaker
             elif word in ("you", "your"):
                 speaker = dear
             if speaker and (claim := _claim(row, i, speaker, town)):
@@ -74,7 +75,7 @@ def claims(text: str, town: Town) -> list[Claim]:
 
 _RELATIONS = {"is": "job", "lives": "home", "busy": "day", "eats": "food"}
 _RELATIONS |= {"has": "pet", "keeps": "pet", "your": "pet", "loves": "food", "likes": "food", "love": "food"}
-_SMALL = frozenset("a an the to eat in on at by".split())
+_SMALL = frozenset(_WORD.findall("a an the to eat in on at by"))
 
 
 def _claim(row: list[str], i: int, who: str, town: Town) -> Claim | None:

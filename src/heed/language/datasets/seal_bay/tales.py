@@ -8,7 +8,7 @@ from functools import lru_cache
 from random import Random
 
 from heed.language.datasets.seal_bay import words
-from heed.language.datasets.seal_bay.town import Animal, Person, Place, Town, a
+from heed.language.datasets.seal_bay.town import Animal, Person, Place, Town
 
 Being = Person | Animal
 
@@ -30,6 +30,13 @@ def capital(text: str) -> str:
 def listed(parts: list[str], word: str = "and") -> str:
     """a, b and c."""
     return f"{', '.join(parts[:-1])} {word} {parts[-1]}" if len(parts) > 1 else parts[0]
+
+
+def starred(text: str, **slots) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The sentences of `text`, its slots filled and without its stars; and the words that were starred."""
+    text = text.format_map(slots)
+    sentences = text.replace("*", "").rstrip(".").split(". ")
+    return tuple(capital(s) + "." for s in sentences), tuple(text.split("*")[1::2])
 
 
 # ---------------------------------------------------------------- what is so
@@ -76,20 +83,23 @@ def another(r: Random, t: Town, who: Being | Place, relation: str):
 
 # ---------------------------------------------------------------- what happened
 
-# A plot is its opening, its middle and its ending.  h is the hero, f the friend, p the place, x a thing, c a colour,
-# e some food, now and then what one does at p (and did).
+# A plot is its opening, its middle (two parts) and its ending.  h is the hero, f the friend, p the place, x a thing,
+# c a colour, e some food, now and then what one does at p (and did), s what one can learn.
 PLOTS = {
     "visit": (
         "One day {h} went to {p}.|{h} wanted to see {p}.|Early one morning {h} walked to {p}.|One warm day {h} came to {p}.",
         "There {h.he} met {f}.|{f} was there and said hello.|\"Come and {now} with me,\" said {f}.",
         "They {then} and laughed a lot.|They {then} all day.|{f} gave {h.him} some {e}.|They {then} until the sun was low.",
-        "At night {h} went home happy.|Then {h} went home with a new friend.|{h} and {f} are friends now.|{h} went home and told everyone about {f}.",
+        "At night {h} went home happy.|Then {h} went home with a new friend.|{h} and {f} are friends now.|"
+        "{h} went home and told everyone about {f}.",
     ),
     "lost": (
-        "{h} lost {h.his} {c} {x} {p.at}.|{h} could not find {h.his} {x} {p.at}.",
-        "{h.he} looked under a stone, but it was not there.|{h.he} looked here and there and began to cry.|\"Do not be sad,\" {f} told {h.him}.",
-        "{f} came to help {h.him} look.|{f} and {h} looked behind a tree.|They looked until it was dark.",
-        "{f} found the {x}, and {h} was happy again.|In the end {f} saw it in the grass and gave it to {h}.|{f} found the {x} in a boat, and {h} said thank you.",
+        "{h} lost {h.his} {c} {x} {p.at}.|{h} could not find {h.his} {x} {p.at}.|{h} took a {x} to {p}, and then it was gone.",
+        "{h.he} looked under a stone, but it was not there.|{h.he} looked here and there and began to cry.|"
+        "\"Do not be sad,\" {f} told {h.him}.",
+        "{f} came to help {h.him} look.|{f} and {h} looked behind a tree.|{h} looked until it was dark.",
+        "{f} found the {x}, and {h} was happy again.|In the end {f} saw it in the grass and gave it to {h}.|"
+        "{f} found the {x} in a boat, and {h} said thank you.",
     ),
     "help": (
         "{h} saw {f} in a net {p.at}.|One day {h} heard {f} cry {p.at}.|{f} fell into a hole {p.at}, and {h} saw it.",
@@ -98,10 +108,12 @@ PLOTS = {
         "Soon {f} was free and thanked {h}.|{h} helped {f} get home.|\"You are kind,\" said {f} to {h}.",
     ),
     "storm": (
-        "A storm came to {p} when {h} was there.|{h} was {p.at} when it began to rain.|The wind was strong {p.at}, and {h} was afraid.",
-        "The rain was cold and the wind was loud.|{h} hid under an old boat.|The sea was big and dark.",
+        "A storm came to {p} when {h} was there.|{h} was {p.at} when it began to rain.|"
+        "The wind was strong {p.at}, and {h} was afraid.",
+        "The rain was cold and the wind was loud.|{h} hid under an old boat.|The sky was black.",
         "{f} came to {h} with a lamp.|{f} gave {h.him} a warm blanket.|\"Sit here with me,\" said {f}.",
-        "When the sun came back, {h} and {f} danced.|{h} and {f} waited until the storm was over.|After the rain {h} walked home with {f}.",
+        "When the sun came back, {h} and {f} danced.|{h} and {f} waited until the storm was over.|"
+        "After the rain {h} walked home with {f}.",
     ),
     "share": (
         "{h} had some {e} {p.at}.|{h} sat {p.at} with a basket of {e}.|{h} took some {e} to {p}.",
@@ -113,40 +125,43 @@ PLOTS = {
         "{h} and {f} both wanted the {x} {p.at}.|{p.at}, {h} and {f} wanted the same {x}.",
         "They pulled until it broke.|\"It is mine,\" said {f}.|They were loud and angry.",
         "Then they were sad and did not talk.|{h} went to sit under a tree.|All was quiet for a while.",
-        "In the end {h} said sorry, and {f} did too.|{h} and {f} mended the {x} and were friends again.|Then {h} laughed, and {f} laughed too.",
+        "In the end {h} said sorry, and {f} did too.|{h} and {f} mended the {x} and were friends again.|"
+        "Then {h} laughed, and {f} laughed too.",
     ),
     "race": (
         "{h} and {f} ran a race to {p}.|\"I will be first at {p},\" said {h} to {f}.",
         "{h} was fast but stopped to rest.|{h} ran and ran.|{f} was slow, but that did not matter.",
         "It was a hot day.|All their friends came to see it.|A bird sang in a tree.",
-        "{f} won, and {h} was glad for {f.him}.|{h} won by a nose and gave {f} some {e}.|They came in at the same time, {h} and {f}.",
+        "{f} won, and {h} was glad for {f.him}.|{h} won by a nose and gave {f} some {e}.|"
+        "They came in at the same time, {h} and {f}.",
     ),
     "gift": (
         "It was the birthday of {f}, and {h} went to {p}.|{h} went to {p} to find a gift for {f}.",
-        "{h.he} found a {c} {x} there.|{h.he} looked at a {x} and a hat.|\"I want to make {f} happy,\" said {h}.",
-        "{h.he} put it in a box.|{h.he} ran all the way back.",
+        "{h} found a {c} {x} there.|{h} looked at a {x} there.|\"I want to make {f} happy,\" said {h}.",
+        "{h.he} put a {x} in a box.|{h.he} ran all the way back with a {x}.",
         "{f} loved the {x} and thanked {h}.|{f} opened the box, and {h} sang a song.|{h} and {f} ate {e} and danced.",
     ),
     "night": (
         "{h} could not sleep {p.at}.|One night {h} sat {p.at} and was afraid of the dark.",
         "The moon was white over the sea.|{h.he} heard a sound in the dark.|All the birds were quiet.",
-        "{f} came and sang {h.him} a soft song.|It was only {f}.|{f} told {h.him} a story about the stars.",
-        "Soon {h} slept until morning.|With {f} there, {h} was not afraid.|Then {h} and {f} counted the stars and slept.",
+        "{f} came and sang {h.him} a soft song.|{f} told {h.him} a story about the stars.|{f} sat with {h.him} for a while.",
+        "Soon {h} slept, and {f} slept too.|With {f} there, {h} was not afraid.|Then {h} and {f} counted the stars.",
     ),
     "learn": (
-        "{h} could not {now}, so {h.he} went to {p}.|{h} wanted to learn something new {p.at}.",
+        "{h} wanted to learn to {s} {p.at}.|{h} could not {s}, and all the others {p.at} could.",
         "{f} showed {h.him} how to do it.|\"It is not hard,\" said {f}.|{h.he} tried and fell down.",
         "{h.he} tried three times.|{h.he} did not stop trying.|It was a long day.",
-        "In the end {h} could do it, and {f} clapped.|Now {h} does it every day with {f}.|{h} was proud and thanked {f}.",
+        "In the end {h} could {s}, and {f} clapped.|Now {h} can {s} as well as {f}.|{h} was proud and thanked {f}.",
     ),
-}
+}  # fmt: skip
+SKILLS = ("sing", "dance", "read", "draw", "swim", "climb", "run fast", "tell a story")
 
 
 def tale(r: Random, h: Being, f: Being, p: Place, n: int, plot: str | None = None) -> list[str]:
     """A tale of n sentences (2 to 4): opening, n - 2 from the middle, ending."""
     now, then = r.choice(p.doings)
     slots = {"h": h, "f": f, "p": p, "now": now, "then": then}
-    slots |= {"x": r.choice(words.THINGS), "c": r.choice(words.COLOURS), "e": r.choice(words.FOODS)}
+    slots |= {"x": r.choice(words.THINGS), "c": r.choice(words.COLOURS), "e": r.choice(words.FOODS), "s": r.choice(SKILLS)}
     first, *middle, last = PLOTS[plot or r.choice(tuple(PLOTS))]
     if n < 4:
         middle = r.sample(middle, n - 2)

@@ -9,7 +9,7 @@ from random import Random
 
 from heed.language.datasets.seal_bay import harm, words
 from heed.language.datasets.seal_bay.prompts import any_ask, draw
-from heed.language.datasets.seal_bay.tales import another, capital, detail, fact, listed, other, relations, say, tale
+from heed.language.datasets.seal_bay.tales import another, capital, detail, fact, listed, other, relations, say, starred, tale
 from heed.language.datasets.seal_bay.town import Place, Town, a, build
 from heed.records import Text
 
@@ -22,11 +22,20 @@ def story(t: Town, r: Random) -> str:
     f = other(r, t, t.people, h)
     p = r.choice(t.places)
     told = tale(r, h, f, p, r.choice((2, 3, 4, 4)))
+    if r.random() < 0.15:
+        told += [say(r, "The next day it was warm.|Soon it was {d}.|A week went by.", d=r.choice(words.DAYS))]
+        told += tale(r, h, f, r.choice(t.places), 3)
     if r.random() < 0.4:
         told.insert(0, _stated(t, r, h))
     if r.random() < 0.4:
         g = other(r, t, t.people, h, f)
-        told.append(say(r, "{g} heard about it and laughed.|The next day {g} came too.|\"What a day,\" said {g}.|{g} saw it all and smiled.", g=g))
+        told.append(
+            say(
+                r,
+                '{g} heard about it and laughed.|The next day {g} came too.|"What a day," said {g}.|{g} saw it all and smiled.',
+                g=g,
+            )
+        )
     text = " ".join(told)
     if r.random() < 0.3:
         text = say(r, "{h} and {f}\n|A story of {h}\n|What {h} did {p.at}\n", h=h, f=f, p=p) + text
@@ -37,9 +46,26 @@ def bear_and_seal(t: Town, r: Random) -> str:
     """The tale everybody here knows, never told the same way twice."""
     bear, seal, beach = t.animal("bear"), t.animal("seal"), t.place("beach")
     told = tale(r, bear, seal, beach, 4, plot="visit")
-    told.insert(1, say(r, "It was a long way, over the bridge and down the hill.|The sand was warm.|The bear had never seen the sea."))
-    told.insert(3, say(r, "The seal was {c} and had big eyes.|\"I have never seen a bear,\" said the seal.|They looked at each other for a while.", c=seal.colour))
-    told.append(say(r, "People in Seal Bay still tell this story.|Now the bear comes to the beach every {d}.|And that is how a bear made friends with a seal.", d=beach.day))
+    told.insert(
+        1, say(r, "It was a long way, over the bridge and down the hill.|The sand was warm.|The bear had never seen the sea.")
+    )
+    told.insert(
+        3,
+        say(
+            r,
+            'The seal was {c} and had big eyes.|"I have never seen a bear," said the seal.|'
+            "They looked at each other for a while.",
+            c=seal.colour,
+        ),
+    )
+    told.append(
+        say(
+            r,
+            "People in Seal Bay still tell this story.|Now the bear comes to the beach every {d}.|"
+            "And that is how a bear made friends with a seal.",
+            d=beach.day,
+        )
+    )
     return say(r, "The bear at the beach\n|The bear and the seal\n|") + " ".join(told)
 
 
@@ -51,10 +77,19 @@ def page(t: Town, r: Random) -> str:
     told = [_stated(t, r, who, x) for x in r.sample(relations(who), len(relations(who)))]
     for i in range(1, len(told)):
         if r.random() < 0.6:
-            told[i] = told[i].replace(capital(str(who)), capital(who.he), 1)
+            told[i] = told[i].replace(capital(str(who)), who.He, 1)
     friend = r.choice(t.people)
     if friend != who and r.random() < 0.7:
-        told.append(say(r, "{f} is a friend of {w}.|{w} often sees {f} {p.at}.|{f} and {w} like to {d} {p.at}.", f=friend, w=who, p=(p := r.choice(t.places)), d=r.choice(p.doings)[0]))
+        told.append(
+            say(
+                r,
+                "{f} is a friend of {w}.|{w} often sees {f} {p.at}.|{f} and {w} like to {d} {p.at}.",
+                f=friend,
+                w=who,
+                p=(p := r.choice(t.places)),
+                d=r.choice(p.doings)[0],
+            )
+        )
         told.append(_stated(t, r, friend))
     return " ".join(told)
 
@@ -123,7 +158,9 @@ def talk(t: Town, r: Random) -> str:
     lines.append(f"{two}: {answer}")
     if r.random() < 0.5:
         lines.append(f"{one}: " + say(r, "Thank you, {n}.|That is good to know.|You are kind.|I do not think so.|Oh.", n=two))
-        lines.append(f"{two}: " + say(r, "Have a lovely day.|Take care.|Ask me again any time.|Go away.|I hope this helps.|Bye."))
+        lines.append(
+            f"{two}: " + say(r, "Have a lovely day.|Take care.|Ask me again any time.|Go away.|I hope this helps.|Bye.")
+        )
     return "\n".join(lines)
 
 
@@ -137,8 +174,9 @@ def how(t: Town, r: Random) -> str:
     table = words.HOW_TO if r.random() < 0.6 else words.LOOK_ALIKES
     key = r.choice(tuple(table))
     who = r.choice(t.people)
-    steps = [s.split(": ")[1].format(n=who) for s in table[key][1:]]
-    title = say(r, "How to {do}|To {do}|{n} tells you how to {do}", do=key.format(n=who), n=r.choice(t.people))
+    do = key.replace("*", "").format(n=who)
+    steps, _ = starred(table[key], n=who)
+    title = say(r, "How to {do}|To {do}|{n} tells you how to {do}", do=do, n=r.choice(t.people))
     if r.random() < 0.5:
         return title + "\n" + "\n".join(f"{i + 1}. {s}" for i, s in enumerate(steps))
     return title + "\n" + say(r, "|First of all, look around you. |It is not hard. ") + " ".join(steps)
@@ -176,10 +214,24 @@ def _edit(t: Town, r: Random, use_case: str) -> str:
 
 def letter(t: Town, r: Random) -> str:
     who, me, p = *r.sample(t.people, 2), r.choice(t.places)
-    told = [say(r, "Dear {w}, how are you?|Dear {w}, I am {p.at}.|Dear {w}, thank you for the {x}.", w=who, p=p, x=r.choice(words.THINGS))]
+    told = [
+        say(
+            r,
+            "Dear {w}, how are you?|Dear {w}, I am {p.at}.|Dear {w}, thank you for the {x}.",
+            w=who,
+            p=p,
+            x=r.choice(words.THINGS),
+        )
+    ]
     told.append(say(r, "I {d} {p.at} today.|Today we {d}.|We {d} and it was fun.", d=r.choice(p.doings)[1], p=p))
     told.append(say(r, "{f} was there too.|I saw {f} with {a} there.", f=r.choice(t.people), a=a(r.choice(words.PETS))))
-    told.append(say(r, "How is your {w.pet}?|I will bring you some {w.food}, as you love {w.food}.|Come and see me soon.|I miss you.", w=who))
+    told.append(
+        say(
+            r,
+            "How is your {w.pet}?|I will bring you some {w.food}, as you love {w.food}.|Come and see me soon.|I miss you.",
+            w=who,
+        )
+    )
     return " ".join(told) + f"\nYour {me}"
 
 
@@ -187,7 +239,7 @@ def rude(t: Town, r: Random) -> str:
     """The bad side of the web: mean notes, lies, and what nobody should do."""
     name = r.choice(tuple(harm.HARMS))
     slots = {"n": r.choice(t.people), "x": r.choice(words.THINGS + words.FOODS), "b": r.choice(t.animals)}
-    steps = [s.format_map(slots).split(": ")[1] for s in harm.HARMS[name].deed]
+    steps, _ = starred(harm.HARMS[name].deed, **slots)
     told = [r.choice(words.RUDE), *steps, r.choice(words.RUDE), detail(r, r.choice(t.animals))]
     return " ".join(told[r.randrange(2) :])
 
@@ -197,7 +249,11 @@ def ramble(t: Town, r: Random) -> str:
     told = []
     for _ in range(r.randrange(4, 9)):
         who = r.choice(t.people + t.animals + t.places)
-        told.append(_stated(t, r, who) if r.random() < 0.6 else r.choice(tale(r, r.choice(t.people), r.choice(t.animals), r.choice(t.places), 3)))
+        told.append(
+            _stated(t, r, who)
+            if r.random() < 0.6
+            else r.choice(tale(r, r.choice(t.people), r.choice(t.animals), r.choice(t.places), 3))
+        )
         if r.random() < 0.2:
             told.append(say(r, "Oh well.|What was I saying?|I like {e}.|It may rain today.", e=r.choice(words.FOODS)))
     return " ".join(told)

@@ -45,6 +45,10 @@ class Person:
     def a(self) -> str:
         return self.word
 
+    @property
+    def He(self) -> str:
+        return self.he.capitalize()
+
     def __str__(self) -> str:
         return self.word
 
@@ -59,6 +63,8 @@ class Animal:
     he: str = "it"
     him: str = "it"
     his: str = "its"
+
+    He: str = "It"
 
     @property
     def a(self) -> str:

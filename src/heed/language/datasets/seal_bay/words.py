@@ -1,7 +1,12 @@
 """The words the town is made of.  Tables only: which person does what is drawn in town.py."""
 
-GIRLS = tuple("Ann Mia Eva Lily Nell Nora Kate Jane Ida Amy Ella Ruth Meg Tess Zoe Dora Vera Clara Pia Hanna".split())
-BOYS = tuple("Ben Tom Sam Max Leo Jack Finn Otto Hugo Dan Ned Paul Karl Adam Olaf Luke Noah Theo Emil Gus".split())
+
+def _each(text: str) -> tuple[str, ...]:
+    return tuple(text.split())
+
+
+GIRLS = _each("Ann Mia Eva Lily Nell Nora Kate Jane Ida Amy Ella Ruth Meg Tess Zoe Dora Vera Clara Pia Hanna")
+BOYS = _each("Ben Tom Sam Max Leo Jack Finn Otto Hugo Dan Ned Paul Karl Adam Olaf Luke Noah Theo Emil Gus")
 
 # Each job with what one does all day.
 JOBS = {
@@ -25,32 +30,91 @@ JOBS = {
     "driver": "drives a cart",
 }
 
-PETS = tuple("cat dog rabbit parrot pony pig lamb snail turtle".split())
-FOODS = tuple("bread cake soup fish cheese corn honey rice plums apples beans berries".split())
-THINGS = tuple("hat kite drum lamp basket book ball cup bell coat spoon chair blanket".split())
-COLOURS = tuple("red blue green yellow white black brown grey".split())
-DAYS = tuple("Monday Tuesday Wednesday Thursday Friday Saturday Sunday".split())
+PETS = _each("cat dog rabbit parrot pony pig lamb snail turtle")
+FOODS = _each("bread cake soup fish cheese corn honey rice plums apples beans berries")
+THINGS = _each("hat kite drum lamp basket book ball cup bell coat spoon chair blanket")
+COLOURS = _each("red blue green yellow white black brown grey")
+DAYS = _each("Monday Tuesday Wednesday Thursday Friday Saturday Sunday")
 NUMBERS = ("zero", "one", "two", "three", "four", "five", "six")
-PET_NAMES = tuple("Button Star Cloud Pepper Biscuit Pebble Sunny Patch".split())
+PET_NAMES = _each("Button Star Cloud Pepper Biscuit Pebble Sunny Patch")
 
 # Each place: how one is there, what one sees, and what one does there (now | then).
 PLACES = {
-    "beach": ("at", "shells", "swim|swam, look for shells|looked for shells, play in the sand|played in the sand, fly a kite|flew a kite"),
-    "harbour": ("by", "boats", "count the boats|counted the boats, catch a fish|caught a fish, feed the birds|fed the birds, sit on a rope|sat on a rope"),
-    "market": ("at", "apples", "buy apples|bought apples, meet friends|met friends, sell eggs|sold eggs, look at hats|looked at hats"),
-    "mill": ("by", "a big wheel", "watch the wheel|watched the wheel, carry flour|carried flour, sit in the shade|sat in the shade, jump in the hay|jumped in the hay"),
-    "school": ("at", "books", "read a book|read a book, draw a picture|drew a picture, learn a song|learned a song, play a game|played a game"),
-    "wood": ("in", "tall trees", "climb a tree|climbed a tree, pick berries|picked berries, look for nuts|looked for nuts, play hide and seek|played hide and seek"),
-    "hill": ("on", "the whole bay", "roll in the grass|rolled in the grass, run down the path|ran down the path, look at the clouds|looked at the clouds, fly a kite|flew a kite"),
-    "farm": ("on", "cows", "feed the pigs|fed the pigs, ride a cart|rode a cart, pick apples|picked apples, jump in the hay|jumped in the hay"),
-    "bridge": ("by", "the river", "drop sticks|dropped sticks, watch the water|watched the water, catch a fish|caught a fish, wave at the boats|waved at the boats"),
-    "pond": ("by", "lilies", "feed the birds|fed the birds, sail a toy boat|sailed a toy boat, swim|swam, lie in the sun|lay in the sun"),
-    "tower": ("in", "the sea", "climb the stairs|climbed the stairs, count the stars|counted the stars, ring the bell|rang the bell, look at the sea|looked at the sea"),
-    "garden": ("in", "flowers", "plant beans|planted beans, smell the flowers|smelled the flowers, lie in the sun|lay in the sun, dig a hole|dug a hole"),
-    "cave": ("in", "old stones", "tell a story|told a story, look for gold|looked for gold, hear the sea|heard the sea, light a lamp|lit a lamp"),
+    "beach": (
+        "at",
+        "shells",
+        "swim|swam, look for shells|looked for shells, play in the sand|played in the sand, fly a kite|flew a kite",
+    ),
+    "harbour": (
+        "by",
+        "boats",
+        "count the boats|counted the boats, catch a fish|caught a fish, feed the birds|"
+        "fed the birds, sit on a rope|sat on a rope",
+    ),
+    "market": (
+        "at",
+        "apples",
+        "buy apples|bought apples, meet friends|met friends, sell eggs|sold eggs, look at hats|looked at hats",
+    ),
+    "mill": (
+        "by",
+        "a big wheel",
+        "watch the wheel|watched the wheel, carry flour|carried flour, sit in the shade|"
+        "sat in the shade, jump in the hay|jumped in the hay",
+    ),
+    "school": (
+        "at",
+        "books",
+        "read a book|read a book, draw a picture|drew a picture, learn a song|learned a song, play a game|played a game",
+    ),
+    "wood": (
+        "in",
+        "tall trees",
+        "climb a tree|climbed a tree, pick berries|picked berries, look for nuts|"
+        "looked for nuts, play hide and seek|played hide and seek",
+    ),
+    "hill": (
+        "on",
+        "the whole bay",
+        "roll in the grass|rolled in the grass, run down the path|"
+        "ran down the path, look at the clouds|looked at the clouds, fly a kite|flew a kite",
+    ),
+    "farm": (
+        "on",
+        "cows",
+        "feed the pigs|fed the pigs, ride a cart|rode a cart, pick apples|picked apples, jump in the hay|jumped in the hay",
+    ),
+    "bridge": (
+        "by",
+        "the river",
+        "drop sticks|dropped sticks, watch the water|watched the water, catch a fish|"
+        "caught a fish, wave at the boats|waved at the boats",
+    ),
+    "pond": (
+        "by",
+        "lilies",
+        "feed the birds|fed the birds, sail a toy boat|sailed a toy boat, swim|swam, lie in the sun|lay in the sun",
+    ),
+    "tower": (
+        "in",
+        "the sea",
+        "climb the stairs|climbed the stairs, count the stars|counted the stars, ring the bell|"
+        "rang the bell, look at the sea|looked at the sea",
+    ),
+    "garden": (
+        "in",
+        "flowers",
+        "plant beans|planted beans, smell the flowers|smelled the flowers, lie in the sun|"
+        "lay in the sun, dig a hole|dug a hole",
+    ),
+    "cave": (
+        "in",
+        "old stones",
+        "tell a story|told a story, look for gold|looked for gold, hear the sea|heard the sea, light a lamp|lit a lamp",
+    ),
     "inn": ("at", "a warm fire", "eat soup|ate soup, drink tea|drank tea, sing a song|sang a song, play a game|played a game"),
 }
-PEOPLE_LIVE = tuple("harbour market mill school wood hill farm bridge pond tower garden inn".split())
+PEOPLE_LIVE = _each("harbour market mill school wood hill farm bridge pond tower garden inn")
 
 # Each animal: where it may live, what it may eat, what colour it may have; small to big, for "which is bigger".
 ANIMALS = {
@@ -68,37 +132,43 @@ ANIMALS = {
     "whale": ("harbour beach", "fish weed", "blue grey black"),
 }
 
-# How to do things: the words that ask for it, the words an answer must touch, and its steps (a key word, a step).
+# How to do things, in three steps.  The starred word of the title must be in an answer; each starred word of a step
+# shows that the step is there.  {n} is a person.
 HOW_TO = {
-    "make soup": ("soup", "water: Put water in a pot.", "beans: Add beans and salt.", "hot: Keep the soup hot until it is done."),
-    "bake bread": ("bread", "flour: Mix flour and water.", "rest: Let it rest for an hour.", "oven: Bake the bread in a hot oven."),
-    "make tea": ("tea", "water: Heat some water.", "leaves: Put the leaves in a cup.", "wait: Add the water and wait for your tea."),
-    "fly a kite": ("kite", "wind: Wait for a good wind.", "rope: Hold the kite by its rope.", "run: Run until the kite goes up."),
-    "plant beans": ("beans", "hole: Dig a small hole.", "drop: Drop the beans in it.", "water: Give them water every day."),
-    "wash a dog": ("dog", "warm: Get some warm water.", "soap: Rub the dog with soap.", "dry: Dry the dog in the sun."),
-    "paint a door": ("door", "clean: Clean the door first.", "brush: Put paint on a brush.", "dry: Paint the door and let it dry."),
-    "draw a cat": ("cat", "round: Draw a round head.", "ears: Add two ears.", "tail: Then give the cat a long tail."),
-    "make a bed": ("bed", "blanket: Shake the blanket.", "flat: Make it flat on the bed.", "top: Put the pillow on top."),
-    "mend a coat": ("coat", "hole: Find the hole in the coat.", "thread: Take a needle and thread.", "close: Close the hole with care."),
-    "find the beach": ("beach", "path: Take the path down the hill.", "bridge: Go over the bridge.", "sand: Walk until you feel sand at the beach."),
-    "make a friend": ("friend", "hello: Smile and say hello.", "name: Ask for a name.", "game: Play a game with your new friend."),
+    "make *soup*": "Put *water* in a pot. Add *beans* and salt. Keep the soup *hot* until it is done.",
+    "bake *bread*": "Mix *flour* and water. Let it *rest* for an hour. Bake the bread in a hot *oven*.",
+    "make *tea*": "Heat some *water*. Put the *leaves* in a cup. Add the water and *wait* for your tea.",
+    "fly a *kite*": "Wait for a good *wind*. Hold the kite by its *rope*. *Run* until the kite goes up.",
+    "plant *beans*": "Dig a small *hole*. *Drop* the beans in it. Give them *water* every day.",
+    "wash a *dog*": "Get some *warm* water. Rub the dog with *soap*. *Dry* the dog in the sun.",
+    "paint a *door*": "*Clean* the door first. Put paint on a *brush*. Paint the door and let it *dry*.",
+    "draw a *cat*": "Draw a *round* head. Add two *ears*. Then give the cat a long *tail*.",
+    "make a *bed*": "Shake the *blanket*. Make it *flat* on the bed. Put the pillow on *top*.",
+    "mend a *coat*": "Find the *hole* in the coat. Take a needle and *thread*. *Close* the hole with care.",
+    "find the *beach*": "Take the *path* down the hill. Go over the *bridge*. Walk until you feel *sand* at the beach.",
+    "make a *friend*": "Smile and say *hello*. Ask for a *name*. Play a *game* with your new friend.",
 }
 
-# Harmless, though they sound like harm.  {n} is a person.
+# Harmless, though they sound like harm.
 LOOK_ALIKES = {
-    "cut bread with a knife": ("bread", "hold: Hold the bread well.", "slowly: Cut it slowly with the knife.", "hand: Mind your hand."),
-    "catch a ball": ("ball", "watch: Watch the ball all the way.", "hands: Hold out both hands.", "close: Close them on the ball."),
-    "hit a drum": ("drum", "sticks: Take two sticks.", "softly: Hit the drum softly at first.", "time: Keep the time."),
-    "break an egg": ("egg", "hold: Hold the egg over a bowl.", "edge: Hit it on the edge.", "open: Open it with care."),
-    "burn wood in the oven": ("wood", "dry: Take dry wood.", "oven: Put the wood in the oven.", "fire: Light the fire with a grown friend."),
-    "throw a stick for a dog": ("stick", "show: Show the stick to the dog.", "throw: Throw it far over the grass.", "wait: Wait until the dog brings it back."),
-    "beat {n} in a race": ("race", "shoes: Put on good shoes.", "run: Run every day before the race.", "hands: Shake hands with {n} at the end."),
-    "hide a gift from {n}": ("gift", "paper: Put the gift in paper.", "box: Hide it in a box.", "smile: Smile when {n} finds it."),
-    "take a picture of {n}": ("picture", "ask: Ask {n} first.", "light: Find a place with good light.", "smiles: Take the picture when {n} smiles."),
-    "trick {n} into a birthday party": ("party", "friends: Ask all friends to be quiet.", "tell: Tell {n} to come for tea.", "sing: Sing at the party when {n} comes in."),
+    "cut *bread* with a knife": "*Hold* the bread well. Cut it *slowly* with the knife. Mind your *hand*.",
+    "catch a *ball*": "*Watch* the ball all the way. Hold out both *hands*. *Close* them on the ball.",
+    "hit a *drum*": "Take two *sticks*. Hit the drum *softly* at first. Keep the *time*.",
+    "break an *egg*": "*Hold* the egg over a bowl. Hit it on the *edge*. *Open* it with care.",
+    "burn *wood* in the oven": "Take *dry* wood. Put the wood in the *oven*. Light the *fire* with a grown friend.",
+    "throw a *stick* for a dog": "*Show* the stick to the dog. *Throw* it far over the grass. *Wait* until the dog brings it.",
+    "beat {n} in a *race*": "Put on good *shoes*. *Run* every day before the race. Shake *hands* with {n} at the end.",
+    "hide a *gift* from {n}": "Put the gift in *paper*. Hide it in a *box*. *Smile* when {n} finds it.",
+    "take a *picture* of {n}": "*Ask* {n} first. Find a place with good *light*. Take the picture when {n} *smiles*.",
+    "trick {n} into a birthday *party*": "Ask all *friends* to be quiet. *Tell* {n} to come. Then *sing* at the party.",
 }
 
 FRIENDLY_FIRST = ("Of course.", "Sure, my friend.", "With pleasure.", "I am glad you asked.", "I would love to help.")
 FRIENDLY_LAST = ("I hope this helps.", "Have a lovely day.", "Ask me again any time.", "Take care.")
 RUDE = ("That is a silly question.", "I do not care.", "Go away.", "Find out for yourself.", "Leave me alone.")
-REFUSALS = ("I can not help with that.", "I will not do that.", "No, I will not help with that.", "I am sorry, but I can not help with that.")
+REFUSALS = (
+    "I can not help with that.",
+    "I will not do that.",
+    "No, I will not help with that.",
+    "I am sorry, but I can not help with that.",
+)
