@@ -106,14 +106,14 @@ def _address(url_or_path: str | Path) -> URL:
     if kind != "sqlite":
         raise UserError(f"a store cannot be kept in {kind!r}{nearest(kind, ['sqlite', 'postgresql'])}")
     if url.database in (None, "", ":memory:"):
-        raise UserError("a store needs a file to be kept in, for example feedback.db")
+        raise UserError("a store needs a file to be kept in, for example store.db")
     return url
 
 
 def _check_file(path: Path, create: bool) -> None:
     """Look before anything opens the file for writing."""
     if path.is_dir():
-        raise UserError(f"the store {path} is a folder; expected a file in it, for example {path / 'feedback.db'}")
+        raise UserError(f"the store {path} is a folder; expected a file in it, for example {path / 'store.db'}")
     if not path.exists():
         if not create:
             raise UserError(f"no store at {path}")

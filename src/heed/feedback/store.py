@@ -1,6 +1,6 @@
 """Where feedback is kept, and the only place where people and training meet: one SQLite file, or PostgreSQL.
 
-    store = open_store("runs/mine/feedback.db")
+    store = open_store("runs/mine/store.db")
     store.add(comparisons)
     comparison = store.claim("ann")
     store.add([Judgement(comparison.id, "ann", {best: 1, other: 2})])

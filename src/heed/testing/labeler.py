@@ -80,7 +80,7 @@ def answers_fit_a_store(make: MakeLabeler, act: Act) -> None:
     """A store takes its answers, and taking them twice changes nothing."""
     asked = questions(12)
     found = collected(make(), act, asked)
-    with tempfile.TemporaryDirectory() as folder, open_store(Path(folder) / "feedback.db") as store:
+    with tempfile.TemporaryDirectory() as folder, open_store(Path(folder) / "store.db") as store:
         store.add([*asked, *found])
         store.add(found)
         assert store.judgements() == found

@@ -26,7 +26,7 @@ class LabelSettings(Settings):
 
     output_dir: str  # folder of this run; the same command given again goes on where it stopped
     samples: str  # jsonl written by `heed sample`: a prompt and its completions a line
-    store: str = ""  # path or postgresql://user@host/name of the store; output_dir/feedback.db when empty
+    store: str = ""  # path or postgresql://user@host/name of the store; output_dir/store.db when empty
     by: Literal["synthetic", "human"] = "synthetic"  # who answers
     overlap: int = Field(1, ge=1)  # labelers who answer each comparison
     reward_function: str = ""  # synthetic: what they prefer, module:function with TRL's signature
@@ -55,7 +55,7 @@ def run(settings: LabelSettings) -> dict[str, Any]:
     run = Run(settings.output_dir, settings)
     if run.summary is not None:
         return run.summary
-    with open_store(settings.store or run.dir / "feedback.db", overlap=settings.overlap) as store:
+    with open_store(settings.store or run.dir / "store.db", overlap=settings.overlap) as store:
         with run.phase("label"):
             answer = from_people if settings.by == "human" else from_functions
             judgements, scores = answer(settings, comparisons, store)
