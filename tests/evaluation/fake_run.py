@@ -175,7 +175,7 @@ def _evaluate(folder: Path, rng, prompts: int) -> None:
         prompt, *texts = options[(i // len(CASES)) % len(options)]
         quality = rng.normal(scale=0.7)
         row = {"prompt_id": f"e{i:03d}", "prompt": prompt, "completions": {}, "gold": {}, "proxy": {}, "kl": {}, "tokens": {},
-               "columns": {"use_case": case, **({"harmful": "safe" not in str(prompt)} if case == "harmful" else {})}}  # fmt: skip
+               "columns": {"use_case": "chat" if case == "harmful" else case, "harmful": case == "harmful" and "safe" not in str(prompt)}}  # fmt: skip
         for policy, text in zip(level, texts, strict=True):
             mean = level[policy] + quality - (1.2 if policy == "ppo" and case == "rewrite" else 0)
             gold = mean + rng.normal(scale=0.6, size=2)

@@ -49,6 +49,9 @@ def test_planted_gao_curve_is_recovered(form, peak):
     gold = truth + 3 + np.random.default_rng(0).normal(scale=0.05, size=40)
     fit = gao_fit(d**2, gold, form, start=3)
     assert not fit.refused
+    free = gao_fit(d**2, gold, form)
+    assert free.peak.value == pytest.approx(peak, rel=0.1)
+    np.testing.assert_allclose(free.fitted, truth + 3, atol=0.2)
     assert fit.alpha.low < 2 < fit.alpha.high
     assert fit.peak.value == pytest.approx(peak, rel=0.05)
     assert min(fit.r2, fit.r2_held_out) > 0.97

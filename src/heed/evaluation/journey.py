@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from heed.evaluation.metrics.safety import refuses
-from heed.evaluation.summary import use_case, use_cases
+from heed.evaluation.summary import use_case
 
+DECLINE = "requests that should be declined"
 _LONGEST = 1600  # characters of an answer that are shown
 
 
@@ -30,16 +31,20 @@ class Case:
 
 
 def choose(rows: Sequence[Mapping[str, Any]], policies: Sequence[str], *, each: int = 2) -> dict[str, list[Case]]:
-    """The first `each` different prompts of every use case, as they come: not picked by score."""
-    groups = {}
-    for name in use_cases(rows) or [None]:
-        chosen, seen = [], set()
-        for row in rows:
-            if (name is None or use_case(row) == name) and str(row.get("prompt")) not in seen and len(chosen) < each:
-                seen.add(str(row.get("prompt")))
-                chosen.append(_case(row, policies))
-        groups[name or "prompts"] = chosen
-    return groups
+    """The first `each` different prompts of every use case, as they come and not picked by score; prompts that should
+    be declined are a group of their own."""
+    groups: dict[str, list[Case]] = {}
+    seen = set()
+    for row in rows:
+        harmful = bool((row.get("columns") or {}).get("harmful"))
+        group = groups.setdefault(DECLINE if harmful else use_case(row) or "prompts", [])
+        key = str(row.get("prompt"))
+        if key not in seen and len(group) < each + harmful:
+            seen.add(key)
+            group.append(_case(row, policies))
+    if DECLINE in groups:
+        groups[DECLINE] = groups.pop(DECLINE)  # last
+    return {name: group for name, group in groups.items() if group}
 
 
 def fallen(rows: Sequence[Mapping[str, Any]], after: str, before: str, *, most: int = 2) -> list[Case]:

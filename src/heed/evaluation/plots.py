@@ -29,14 +29,13 @@ def curves(stage: str, panel: Panel, lines: Sequence[Line]) -> Plot:
             axes.plot(smooth_x, smooth_y, color=COLOURS[ink])
             ends.append((line.label, smooth_x[-1], smooth_y[-1], ink))
         _name_ends(axes, ends)
-        axes.set_xlabel("step", loc="right")
         alt = f"{panel.title} of {title(stage)} over steps. " + " ".join(_told(line) for line in lines)
         return Plot(panel.title, panel.note, to_svg(figure, f"{stage} {panel.title} {panel.metrics[0][0]}", alt), alt)
 
 
 def over_distance(runs: Sequence[Stage], metric: str, heading: str, note: str, fit: GaoFit | None = None) -> Plot:
     """A judge's score over sqrt(KL), in the order of training, one line a run; `fit` is a law fitted to the first."""
-    with canvas(420, 270) as (figure, axes):
+    with canvas(360, 240) as (figure, axes):
         ends, words = [], []
         for run, ink in zip(runs, _INKS, strict=False):
             d, score = distances(run, metric)
@@ -57,7 +56,7 @@ def over_distance(runs: Sequence[Stage], metric: str, heading: str, note: str, f
 
 def gold_against_proxy(runs: Sequence[Stage]) -> Plot:
     """The path of each run through (proxy, gold): a hook that bends down is a reward being gamed."""
-    with canvas(420, 270) as (figure, axes):
+    with canvas(360, 240) as (figure, axes):
         ends = []
         for run, ink in zip(runs, _INKS, strict=False):
             _, proxy = distances(run, "objective/scores")
@@ -69,16 +68,16 @@ def gold_against_proxy(runs: Sequence[Stage]) -> Plot:
             ends.append((title(run.name) if len(runs) > 1 else "", smooth_proxy[-1], smooth_gold[-1], ink))
         _name_ends(axes, ends)
         axes.set_xlabel("reward model", loc="right")
-        axes.set_ylabel("gold judge", loc="top")
+        _name_y(axes, "gold judge")
         alt = "Gold score against learned reward along training, from the large dot on."
         return Plot(
-            "Gold against proxy", "from the dot on; a hook that bends down is gaming", to_svg(figure, "hook", alt), alt
+            "Gold against proxy", "from the large dot on; bending down is gaming", to_svg(figure, "hook", alt), alt
         )
 
 
 def reliability(found: Calibration) -> Plot:
     """How often the reward model is right against how sure it is, with the band that chance alone would fill."""
-    with canvas(420, 270) as (figure, axes):
+    with canvas(450, 280) as (figure, axes):
         sure = np.linspace(0.5, 1, 60)
         n = found.n / len(found.bins)
         spread = 1.96 * np.sqrt(sure * (1 - sure) / n)
@@ -88,7 +87,7 @@ def reliability(found: Calibration) -> Plot:
         x, y = [b.confidence for b in found.bins], [b.accuracy for b in found.bins]
         axes.plot(x, y, "o-", color=COLOURS["main"], markersize=6, linewidth=1.2)
         axes.set_xlabel("how sure the model is", loc="right")
-        axes.set_ylabel("how often it is right", loc="top")
+        _name_y(axes, "how often it is right")
         pairs = "; ".join(f"{number(a)} sure, {number(b)} right" for a, b in zip(x, y, strict=True))
         alt = f"Reliability in {len(x)} bins of {n:.0f} pairs: {pairs}."
         note = "dashed: perfect; grey: where 95 % of perfect models' dots fall"
@@ -97,7 +96,7 @@ def reliability(found: Calibration) -> Plot:
 
 def by_margin(bins: Sequence[MarginBin]) -> Plot:
     """Accuracy from the closest calls to the widest margins."""
-    with canvas(420, 270) as (figure, axes):
+    with canvas(450, 280) as (figure, axes):
         x = np.arange(1, len(bins) + 1)
         values = [b.accuracy.value for b in bins]
         for place, b in zip(x, bins, strict=True):
@@ -110,7 +109,7 @@ def by_margin(bins: Sequence[MarginBin]) -> Plot:
         axes.set_xticks([x[0], x[-1]], ["closest calls", "widest margins"])
         for tick, side in zip(axes.get_xticklabels(), ("left", "right"), strict=True):
             tick.set_horizontalalignment(side)
-        axes.set_ylabel("accuracy", loc="top")
+        _name_y(axes, "accuracy")
         alt = f"Accuracy in {len(bins)} equal shares of the pairs by margin: from {number(values[0])} to {number(values[-1])}."
         note = "pairs in tenths by reward difference; dashed: a coin"
         return Plot("Accuracy by margin", note, to_svg(figure, "margin", alt), alt)
@@ -135,26 +134,30 @@ def _thinned(x: Sequence[float], y: Sequence[float]) -> tuple[NDArray[np.float64
 
 
 def _running(x: NDArray[np.float64], y: NDArray[np.float64], least: int = 1) -> tuple[NDArray, NDArray]:
-    """Means of both over a window of a twentieth of the points, cut off at the two ends."""
-    half = max(least, len(x) // 20) // 2
+    """Means of both over a window of a twelfth of the points, cut off at the two ends."""
+    half = max(least, len(x) // 12) // 2
     if half == 0 or len(x) < 10:
         return x, y
     windows = [slice(max(0, i - half), i + half + 1) for i in range(len(x))]
     return np.array([x[w].mean() for w in windows]), np.array([y[w].mean() for w in windows])
 
 
+def _name_y(axes, label: str) -> None:
+    """The vertical axis' name, level and above it, where it is read without turning the head."""
+    axes.set_title(label, loc="left", fontsize=12, color=COLOURS["muted"], x=-0.03)
+
+
 def _name_ends(axes, ends: list[tuple[str, float, float, str]]) -> None:
-    """Each line's name to the right of its end, moved apart where two ends are close."""
-    low, high = axes.get_ylim()
-    gap, last = 0.085 * (high - low), -np.inf
-    axes.set_xlim(axes.get_xlim())
-    for label, x, y, ink in sorted(ends, key=lambda end: end[2]):
+    """A dot at each line's end; with several lines its name beside the dot, the highest above it, the others below."""
+    axes.margins(y=0.12)
+    high = max(y for _, _, y, _ in ends)
+    for label, x, y, ink in ends:
         axes.plot(x, y, "o", color=COLOURS[ink], markersize=4.5, clip_on=False)
-        last = max(y, last + gap)
         if label:
-            right = axes.get_xlim()[1]
-            axes.annotate(label, (right, last), (7, 0), textcoords="offset points", va="center", color=COLOURS[ink],
-                          fontweight="bold", fontsize=10.5, annotation_clip=False)  # fmt: skip
+            up = y == high
+            text = axes.annotate(label, (x, y), (2, 7 if up else -7), textcoords="offset points", ha="right",
+                                 va="bottom" if up else "top", color=COLOURS[ink], fontweight="bold")  # fmt: skip
+            text.set_gid(f"halo-{ink}")  # the page's style draws a rim of the panel's colour around it
 
 
 def _told(line: Line) -> str:

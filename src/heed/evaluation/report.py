@@ -13,7 +13,7 @@ from heed import __version__
 from heed.evaluation import journey, panels, words
 from heed.evaluation.evidence import Evidence, curve, gather
 from heed.evaluation.run_files import RunFiles, Stage, read_run
-from heed.evaluation.verdict import gaming_sentence, judge_run, with_interval
+from heed.evaluation.verdict import between, gaming_sentence, judge_run, with_interval
 
 TEMPLATES = Path(__file__).parent / "templates"
 
@@ -57,10 +57,12 @@ def render(evidence: Evidence) -> str:
     )
     page.filters |= {
         "title": words.title,
-        "number": words.number,
+        "number": lambda value: words.number(value).replace("-", "\N{MINUS SIGN}"),
+        "score": lambda value: f"{value:.2f}".replace("-", "\N{MINUS SIGN}"),
         "percent": words.percent,
         "duration": words.duration,
         "interval": with_interval,
+        "between": between,
         "svg": lambda plot: Markup(plot.svg),
     }
     style = Markup((TEMPLATES / "report.css").read_text(encoding="utf-8"))
@@ -98,25 +100,25 @@ def _tiles(evidence: Evidence) -> list[tuple[str, str, str]]:
             won = figures.get(f"win_rate/{judge}/{after}_vs_{before}")
             if won:
                 label = f"{words.title(after)} over {words.title(before)}"
-                tiles.append((label, words.percent(won["value"]), f"of pairs, by the {who}{_between(won)}"))
+                tiles.append((label, words.percent(won["value"]), f"of pairs, by the {who}{_after_comma(won)}"))
                 break
     if evidence.reward:
         accuracy = evidence.reward.figures["accuracy"]
         tiles.append(
-            ("Reward model", words.percent(accuracy["value"]), f"of pairs in the right order{_between(accuracy)}")
+            ("Reward model", words.percent(accuracy["value"]), f"of pairs in the right order{_after_comma(accuracy)}")
         )
     kl = figures.get(f"kl/{policies[-1]}") if policies else None
     if kl:
         tiles.append(("Distance moved", words.number(kl["value"]), "nats of KL from the reference"))
     main = [found for name, found in evidence.gaming.items() if not name.endswith("_no_kl")]
     if main:
-        value = {"gamed": "gamed", "worse": "worse", "sound": "sound", "unclear": "unclear"}[main[-1].verdict]
-        tiles.append(("The reward was", value, "by the rule below"))
+        value = {"gamed": "yes", "worse": "got worse", "sound": "no sign", "unclear": "unclear"}[main[-1].verdict]
+        tiles.append(("Gaming the reward", value, "gold against proxy, by the rule below"))
     return tiles
 
 
-def _between(figure: dict[str, Any]) -> str:
-    return f", {100 * figure['low']:.0f}–{words.percent(figure['high'])}" if "low" in figure else ""
+def _after_comma(figure: dict[str, Any]) -> str:
+    return f", {between(figure)}" if "low" in figure else ""
 
 
 def _wins(evidence: Evidence) -> list[WinRow]:
@@ -167,12 +169,13 @@ def _law(stage: Stage) -> tuple[str, Any]:
     points = curve(stage, "objective/kl", "objective/gold")
     if sum(kl > 0 for kl, _ in points) < 8:
         return "", None
-    first = points[: max(3, len(points) // 50)]
-    start = sum(gold for _, gold in first) / len(first)
-    fit = gao_fit(*zip(*points, strict=True), "rl", start=start)
+    fit = gao_fit(*zip(*points, strict=True), "rl")
     name = words.title(stage.name)
     if fit.refused:
-        return f"Gao’s law R(d) = d (α − β log d) is not read for {name}: {fit.refused}.", None
+        return (
+            f"Gao’s law R(d) = d (α − β log d) is not read for {name}: {fit.refused.replace('sqrt(KL)', '√KL')}.",
+            None,
+        )
     text = f"Gao’s law R(d) = d (α − β log d) fits {name} with α = {words.number(fit.alpha.value)} and β = "
     text += f"{words.number(fit.beta.value)} (R² {words.number(fit.r2)}, on points left out {words.number(fit.r2_held_out)}): "
     peak = f"{words.number(fit.peak.low)}–{words.number(fit.peak.high)}"
@@ -203,6 +206,8 @@ def _curves(stage: Stage, run: RunFiles) -> dict[str, Any] | None:
         drawn[kind] = [plots.curves(stage.name, panel, lines) for panel, lines in with_lines if lines]
     if not drawn["main"] and not drawn["more"]:
         return None
+    fill = max(0, 3 - len(drawn["main"]))  # a row has room for three
+    drawn = {"main": drawn["main"] + drawn["more"][:fill], "more": drawn["more"][fill:]}
     return {"stage": stage.name, **drawn, "unread": panels.unread(stage)}
 
 

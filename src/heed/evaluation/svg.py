@@ -27,10 +27,11 @@ COLOURS = {
 _STYLE = {
     "svg.fonttype": "none",  # text, not outlines: readable by people and screen readers, found by search
     "text.parse_math": False,  # a dollar sign in a name is a dollar sign
-    "font.size": 11.5,
+    "font.size": 13,
     "axes.spines.top": False,
     "axes.spines.right": False,
     "axes.spines.left": False,
+    "axes.titlepad": 4.0,
     "axes.grid": True,
     "axes.grid.axis": "y",
     "axes.axisbelow": True,

@@ -19,16 +19,14 @@ from heed.evaluation.words import duration, number, percent, title
 
 @dataclass(frozen=True)
 class Verdict:
-    """`tone` is good, bad or plain; `warnings` name what went wrong on the way."""
+    """`lead` says how good it is, `details` what else is known; `tone` is good, bad or plain; `warnings` name what went
+    wrong on the way."""
 
     headline: str
-    sentences: list[str]
+    lead: str
+    details: str
     tone: str = "plain"
     warnings: list[str] = field(default_factory=list)
-
-    @property
-    def paragraph(self) -> str:
-        return " ".join(self.sentences)
 
 
 def judge_run(evidence: Evidence) -> Verdict:
@@ -37,22 +35,24 @@ def judge_run(evidence: Evidence) -> Verdict:
     gamed = [title(n) for n, found in evidence.gaming.items() if found.verdict == "gamed" and not n.endswith("_no_kl")]
     judge = next((j for j in ("gold", "proxy") if any(name.startswith(f"win_rate/{j}/") for name in figures)), None)
     if judge is None or len(policies) < 2:
-        headline, tone = f"{_listed([title(stage.name) for stage in run.stages])}: not compared yet", "plain"
-        sentences = [
+        headline, tone = f"{listed([title(stage.name) for stage in run.stages])}: not compared yet", "plain"
+        lead = [
             "No two policies were compared on held-out prompts: this page shows how training went, not how good it is."
         ]
     else:
         before, after = policies[-2:]
         headline, tone = _headline(figures, judge, after, before)
-        sentences = _compared(figures, judge, policies) + _cases(figures, judge, after, before)
+        lead = _compared(figures, judge, policies) + _cases(figures, judge, after, before)
+        lead += _over_refusal(figures, after, before)
+    gaming = [gaming_sentence(name, found) for name, found in evidence.gaming.items()]
+    lead = gaming + lead if gamed else lead + gaming
     if gamed:
-        headline, tone = f"{_listed(gamed)} is gaming its reward", "bad"
-    sentences += [gaming_sentence(name, found) for name, found in evidence.gaming.items()]
-    sentences += _reward(evidence.reward) + _moved(figures, policies) + _declined(figures, policies)
+        headline, tone = f"{listed(gamed)} is gaming its reward", "bad"
+    details = _reward(evidence.reward) + _moved(figures, policies) + _declined(figures, policies)
     total = sum(stage.seconds for stage in run.stages)
     if total:
-        sentences.append(f"The whole took {duration(total)}.")
-    return Verdict(headline, sentences, tone, _not_finite(run))
+        details.append(f"The whole took {duration(total)}.")
+    return Verdict(headline, " ".join(lead), " ".join(details), tone, _not_finite(run))
 
 
 def gaming_sentence(stage: str, found: Overoptimisation) -> str:
@@ -60,9 +60,9 @@ def gaming_sentence(stage: str, found: Overoptimisation) -> str:
     name = title(stage)
     fall = f"{number(found.gold_fall)} below its best"
     return {
-        "gamed": f"In {name} the gold score ended {fall} while the learned reward rose or held: the reward is being gamed.",
+        "gamed": f"{name} games its reward: the gold score ended {fall} while the learned reward rose or held.",
         "worse": f"In {name} the gold score ended {fall} and the learned reward fell with it: the policy got worse, not sly.",
-        "sound": f"In {name} the gold score did not fall while the learned reward was pursued: no sign of gaming.",
+        "sound": f"{name} shows no sign of gaming its reward: the gold score did not fall.",
         "unclear": f"{name} has too few points to say whether its reward is being gamed.",
     }[found.verdict]
 
@@ -101,8 +101,9 @@ def _cases(figures: Figures, judge: str, after: str, before: str) -> list[str]:
     cases = {name.removeprefix(prefix): figure for name, figure in figures.items() if name.startswith(prefix)}
     worse = [case for case, figure in cases.items() if figure.get("high", 1) < 0.5]
     even = [case for case, figure in cases.items() if case not in worse and figure.get("low", 0) <= 0.5]
-    said = [f"It is worse in {_listed(worse)}."] if worse else []
-    return said + ([f"In {_listed(even)} no difference can be seen."] if even and len(even) < len(cases) else [])
+    worse, even = ([case.replace("_", " ") for case in group] for group in (worse, even))
+    said = [f"It is worse in {listed(worse)}."] if worse else []
+    return said + ([f"In {listed(even)} no difference can be seen."] if even and len(even) < len(cases) else [])
 
 
 def _reward(reward: RewardEvidence | None) -> list[str]:
@@ -124,6 +125,15 @@ def _moved(figures: Figures, policies: list[str]) -> list[str]:
     return [f"{title(last)} has moved {number(kl['value'])} nats of KL from its reference."] if kl else []
 
 
+def _over_refusal(figures: Figures, after: str, before: str) -> list[str]:
+    """A warning where harmless prompts are declined more often than before, beyond both intervals."""
+    now, then = (figures.get(f"refusal/{policy}/benign") for policy in (after, before))
+    if not (now and then and now.get("low", 0) > then.get("high", 1)):
+        return []
+    share = f"{percent(now['value'])} of harmless requests (before: {percent(then['value'])})"
+    return [f"It has become over-cautious: it declines {share}."]
+
+
 def _declined(figures: Figures, policies: list[str]) -> list[str]:
     """Refusals of the last policy on harmful and on harmless prompts, beside the policy before it."""
     texts = []
@@ -131,7 +141,7 @@ def _declined(figures: Figures, policies: list[str]) -> list[str]:
         rates = [(p, figures[f"refusal/{p}/{kind}"]) for p in policies[-2:][::-1] if f"refusal/{p}/{kind}" in figures]
         if rates:
             others = "".join(f" ({title(p)}: {percent(rate['value'])})" for p, rate in rates[1:])
-            texts.append(f"{percent(rates[0][1]['value'])} of the {prompts} prompts{others}")
+            texts.append(f"{percent(rates[0][1]['value'])} of {prompts} requests{others}")
     return [f"{title(policies[-1])} declines {' and '.join(texts)}."] if texts else []
 
 
@@ -154,9 +164,13 @@ def _not_finite(run: RunFiles) -> list[str]:
 
 def with_interval(figure: Mapping[str, float]) -> str:
     """76 % (71–80 %)."""
-    interval = f" ({100 * figure['low']:.0f}–{percent(figure['high'])})" if "low" in figure else ""
-    return percent(figure["value"]) + interval
+    return percent(figure["value"]) + (f" ({between(figure)})" if "low" in figure else "")
 
 
-def _listed(names: list[str]) -> str:
+def between(figure: Mapping[str, float]) -> str:
+    """71–80 %, in one piece."""
+    return f"{100 * figure['low']:.0f}–\N{WORD JOINER}{percent(figure['high'])}"
+
+
+def listed(names: list[str]) -> str:
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"

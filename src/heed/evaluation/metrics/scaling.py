@@ -33,24 +33,24 @@ class GaoFit:
 
 
 def gao_fit(
-    kl: Sequence[float], gold: Sequence[float], form: Literal["bon", "rl"], *, start: float = 0.0, seed: int = 0
+    kl: Sequence[float], gold: Sequence[float], form: Literal["bon", "rl"], *, start: float | None = None, seed: int = 0
 ) -> GaoFit:
     """Fit the gold reward over d = sqrt(KL(pi || pi_init)): one point a checkpoint, in any order.
 
     R_bon(d) = d (alpha - beta d) with its peak at alpha / (2 beta); R_RL(d) = d (alpha - beta log d) with its peak at
-    exp(alpha / beta - 1).  `start` is the gold reward of the initial policy, from which R is counted.  Least squares;
-    intervals by a bootstrap over points.  Coefficients are refused where the peak does not lie inside the distances
+    exp(alpha / beta - 1).  `start` is the gold reward of the initial policy, from which R is counted; None fits it as
+    well.  Least squares; intervals by a bootstrap over points.  Coefficients are refused where the peak does not lie inside the distances
     seen: beta is then an extrapolation.  Points with KL <= 0 are left out.  Source: Gao et al. 2022 (arXiv 2210.10760).
     """
     same_length(kl=kl, gold=gold)
     if form not in ("bon", "rl"):
         raise UserError(f"form is {form!r}, expected 'bon' or 'rl'")
-    kl, gold = finite(kl, "kl"), finite(gold, "gold") - start
+    kl, gold = finite(kl, "kl"), finite(gold, "gold") - (start or 0.0)
     order = np.argsort(kl, kind="stable")[np.sum(kl <= 0) :]
     if len(order) < _FEWEST:
         raise UserError(f"a fit needs at least {_FEWEST} points with KL > 0, got {len(order)}")
     d, gold = np.sqrt(kl[order]), gold[order]
-    terms = _terms(d, form)
+    terms = _terms(d, form, free_start=start is None)
     weights = _solve(terms, gold)
     fitted = terms @ weights
     held_out = np.empty_like(gold)
@@ -65,12 +65,13 @@ def gao_fit(
     alpha, beta, peak = (None if refused else _interval(v, c, len(d)) for v, c in zip(values, columns, strict=True))
     return GaoFit(
         form, alpha, beta, peak, _r2(gold, fitted), _r2(gold, held_out), refused,
-        tuple(d.tolist()), tuple((fitted + start).tolist()),
+        tuple(d.tolist()), tuple((fitted + (start or 0.0)).tolist()),
     )  # fmt: skip
 
 
-def _terms(d: NDArray[np.float64], form: str) -> NDArray[np.float64]:
-    return np.stack([d, -d * d if form == "bon" else -d * np.log(d)], axis=1)
+def _terms(d: NDArray[np.float64], form: str, *, free_start: bool) -> NDArray[np.float64]:
+    columns = [d, -d * d if form == "bon" else -d * np.log(d)]
+    return np.stack(columns + [np.ones_like(d)] * free_start, axis=1)
 
 
 def _solve(terms: NDArray[np.float64], gold: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -79,7 +80,7 @@ def _solve(terms: NDArray[np.float64], gold: NDArray[np.float64]) -> NDArray[np.
 
 def _peak(weights: NDArray[np.float64], form: str) -> float:
     """d* where the fitted curve is highest; infinite where it only rises."""
-    alpha, beta = weights
+    alpha, beta = weights[:2]
     if beta <= 0:
         return float("inf")
     return float(alpha / (2 * beta)) if form == "bon" else float(np.exp(min(alpha / beta - 1, 700.0)))
