@@ -9,6 +9,7 @@ import transformers as hf
 from heed.errors import UserError
 from heed.language.engines import ENGINES, make_engine
 from heed.language.engines.sampler import truncate, uniforms
+from heed.language.engines.slots import SlotCache
 from heed.language.engines.static_cache import StaticCacheEngine
 from heed.protocols import Sampling
 from heed.testing.engine import CHECKS, EOS, PAD, PROMPTS, tiny_model
@@ -141,17 +142,19 @@ def test_completions_do_not_depend_on_their_company():
     assert tokens(fewer) == [row[:3] for row in tokens(whole)[:2]]
 
 
-def test_columns_are_reused():
-    """A long queue through two slots: many shifts, and a cache no longer than a prompt and three completions."""
+def test_columns_are_reused(monkeypatch):
+    """A long queue through two slots: the cache is laid out anew, and stays about as long as its longest row."""
     model = tiny_model()
     engine = static(model, slots=2, eos=())
-    caches, make = [], engine.cache
-    engine.cache = lambda *size: caches.append(make(*size)) or caches[-1]
+    widths = []
+    lay_out = SlotCache.lay_out
+    monkeypatch.setattr(SlotCache, "lay_out", lambda self, by: lay_out(self, by) or widths.append(self.capacity))
     prompts = [[1 + i % 10] * (1 + i % 7) for i in range(12)]
     sampling = Sampling(n=2, max_tokens=9)
     found = engine.generate(prompts, sampling)
     assert tokens(found) == tokens(static(model, slots=64, eos=()).generate(prompts, sampling))
-    assert caches[-1].columns == 7 + 3 * 9 < 12 * 9
+    assert len(widths) > 3
+    assert max(widths) <= 7 + 9 + 16 + 1  # longest prompt, completion, room
 
 
 def test_a_prompt_is_read_once_for_its_samples():

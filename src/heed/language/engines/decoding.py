@@ -1,0 +1,175 @@
+"""One call of the static-cache engine: a queue of completions to make, and the rows in work."""
+
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from transformers import PreTrainedModel
+from transformers.cache_utils import DynamicCache
+
+from heed.language.engines.attention import DECODE
+from heed.language.engines.borrowed import Attention
+from heed.language.engines.sampler import pick, uniforms
+from heed.language.engines.slots import SlotCache
+from heed.protocols import Completion, Sampling
+
+PREFILL = 4096  # tokens a prefill takes at once: enough to fill the machine, little memory
+
+
+@dataclass
+class Row:
+    """A sequence being decoded.  Columns: its prompt is [start, answer), its completion begins at `answer`."""
+
+    prompt: int
+    sample: int
+    start: int
+    answer: int
+
+
+class Decoding:
+    """`samples` completions of each prompt by `model`, at most `slots` at once, ended by the ids `eos`.
+
+    `cache_dtype` is that of keys and values.  The model must be `borrowed`, with `attention`.
+    """
+
+    def __init__(
+        self,
+        model: PreTrainedModel,
+        attention: Attention,
+        windows: list[int | None],
+        prompts: Sequence[Sequence[int]],
+        sampling: Sampling,
+        *,
+        samples: int,
+        slots: int,
+        eos: list[int],
+        cache_dtype: torch.dtype,
+    ):
+        self.model, self.attention, self.prompts, self.sampling = model, attention, prompts, sampling
+        self.eos = torch.tensor(eos, dtype=torch.long, device=model.device)
+        self.found: list[list[Completion | None]] = [[None] * samples for _ in prompts]
+        # Longest prompts first: neighbours of like length waste least, and the order changes no result.
+        order = sorted(range(len(prompts)), key=lambda i: -len(prompts[i]))
+        self.queue = deque((i, k) for i in order for k in range(samples))
+        self.unread = deque(order)  # prompts not yet prefilled
+        self.read: dict[int, list[tuple[Tensor, Tensor]]] = {}  # prompt -> per layer keys and values
+        self.rows: list[Row] = []
+
+        longest = max(map(len, prompts), default=0)
+        slots = min(slots, len(self.queue))
+        limit = longest + sampling.max_tokens
+        self.cache = SlotCache(slots, limit + limit // 16 + 16, windows, model.device, cache_dtype, column=longest - 1)
+        # By row and column, like the cache.  Uniforms are drawn for all of a completion when it begins.
+        width = self.cache.limit + 1
+        self.starts = torch.zeros(slots, dtype=torch.long, device=model.device)
+        self.tokens = torch.zeros(slots, width, dtype=torch.long, device=model.device)
+        self.logprobs = torch.zeros(slots, width, device=model.device)
+        self.uniforms = torch.zeros(slots, width + sampling.max_tokens, device=model.device)
+
+    def run(self) -> list[list[Completion]]:
+        """Every completion, by prompt and sample."""
+        self.fill()
+        while self.rows:
+            self.step()
+        return self.found
+
+    def fill(self) -> None:
+        """Queued completions take the free slots."""
+        while self.queue and len(self.rows) < self.cache.slots:
+            self.begin(*self.queue.popleft())
+        self.cache.rows = len(self.rows)
+        self.due = min((row.answer for row in self.rows), default=0) + self.sampling.max_tokens - 1
+
+    def begin(self, prompt: int, sample: int) -> None:
+        """A row whose last prompt token is the next to be fed; what stands before it comes from the prefill."""
+        ids, slot, column, count = self.prompts[prompt], len(self.rows), self.cache.column, self.sampling.max_tokens
+        row = Row(prompt, sample, start=column - len(ids) + 1, answer=column + 1)
+        self.rows.append(row)
+        if len(ids) > 1 and prompt not in self.read:
+            self.prefill()
+        self.cache.open(slot, row.start, self.read.get(prompt, []))
+        if sample == len(self.found[prompt]) - 1:
+            self.read.pop(prompt, None)
+        self.starts[slot] = row.start
+        self.tokens[slot, row.start : row.answer] = torch.tensor(ids)
+        self.uniforms[slot, row.answer : row.answer + count] = uniforms(self.sampling.seed, prompt, sample, count)
+
+    def prefill(self) -> None:
+        """Keys and values of the next prompts, without their last tokens, by one forward with the model's own attention.
+
+        Padded on the right: causal attention then needs no mask, and no row ever sees padding.
+        """
+        batch = [self.unread.popleft()]
+        width = len(self.prompts[batch[0]]) - 1
+        while self.unread and (len(batch) + 1) * width <= PREFILL and len(self.prompts[self.unread[0]]) > 1:
+            batch.append(self.unread.popleft())
+        ids = torch.zeros(len(batch), width, dtype=torch.long)
+        for j, i in enumerate(batch):
+            ids[j, : len(self.prompts[i]) - 1] = torch.tensor(self.prompts[i][:-1])
+        cache = DynamicCache()
+        self.attention.use(self.attention.stock)
+        self.model(input_ids=ids.to(self.model.device), past_key_values=cache, use_cache=True, logits_to_keep=1)
+        for j, i in enumerate(batch):
+            end = len(self.prompts[i]) - 1
+            self.read[i] = [(layer.keys[j, :, :end], layer.values[j, :, :end]) for layer in cache.layers]
+
+    def step(self) -> None:
+        """One token for every row."""
+        if self.cache.column == self.cache.capacity:
+            self.lay_out()
+        count, answer = len(self.rows), self.cache.column + 1
+        token, logprob = pick(self.forward(), self.uniforms[:count, answer], self.sampling)
+        self.tokens[:count, answer] = token
+        self.logprobs[:count, answer] = logprob
+        self.cache.column = answer
+        ended = torch.isin(token, self.eos)
+        if answer == self.due or ended.any():
+            self.retire(ended.tolist())
+
+    def forward(self) -> Tensor:
+        """Logits [rows, vocab] after the token at the present column, which is put into the cache."""
+        cache, count = self.cache, len(self.rows)
+        self.attention.use(DECODE)
+        return self.model(
+            input_ids=self.tokens[:count, cache.column, None],
+            attention_mask=cache.show(),
+            position_ids=(cache.column - self.starts[:count])[:, None],
+            past_key_values=cache,
+            use_cache=True,
+        ).logits[:, -1]
+
+    def retire(self, ended: list[bool]) -> None:
+        """Write down what is finished, close the gaps with the last rows, and fill what is free."""
+        end = self.cache.column + 1
+        for slot in reversed(range(len(self.rows))):
+            row = self.rows[slot]
+            if ended[slot] or end - row.answer == self.sampling.max_tokens:
+                tokens, logprobs = (x[slot, row.answer : end].tolist() for x in (self.tokens, self.logprobs))
+                self.found[row.prompt][row.sample] = Completion(tokens, logprobs, ended[slot])
+                last = self.rows.pop()
+                if last is not row:
+                    self.rows[slot] = last
+                    self.move(len(self.rows), slot)
+        self.fill()
+
+    def move(self, source: int, target: int) -> None:
+        """Close a gap."""
+        self.cache.move(source, target)
+        for tensor in (self.starts, self.tokens, self.logprobs, self.uniforms):
+            tensor[target] = tensor[source]
+
+    def lay_out(self) -> None:
+        """Move everything left, as far as the rows and the longest prompt still to come allow."""
+        longest = max((len(self.prompts[i]) for i, _ in self.queue), default=1)
+        by = min(min(row.start for row in self.rows), self.cache.column - longest + 1)
+        self.cache.lay_out(by)
+        if by:
+            for tensor in (self.tokens, self.logprobs, self.uniforms):
+                tensor[:, :-by] = tensor[:, by:].clone()
+            self.starts -= by
+            for row in self.rows:
+                row.start -= by
+                row.answer -= by
+            self.due -= by
