@@ -7,10 +7,10 @@ judge.py   the hidden judge: six parts by rule, which no reward model ever sees
 """
 
 from heed.errors import UserError
-from heed.language.datasets.seal_bay.demonstrations import demonstrations
+from heed.language.datasets.seal_bay.demonstrations import demonstrate
 from heed.language.datasets.seal_bay.judge import explain, gold
 from heed.language.datasets.seal_bay.prompts import asks
-from heed.language.datasets.seal_bay.texts import texts
+from heed.language.datasets.seal_bay.texts import collect
 from heed.language.datasets.seal_bay.town import Town, build, describe
 from heed.records import Demonstration, Prompt, Text
 
@@ -33,10 +33,10 @@ def load(want: type, split: str | None = "train", seed: int = 0, limit: int | No
 
 def _records(want: type, split: str, seed: int) -> list:
     if want is Text:
-        return list(texts(seed, split))
+        return list(collect(seed, split))
     if want is Prompt:
         return [ask.prompt(build(seed), split) for ask in asks(seed, split)]
     if want is Demonstration:
-        return [d for d, _ in demonstrations(seed, split)]
+        return [d for d, _ in demonstrate(seed, split)]
     kind = getattr(want, "__name__", want)
     raise UserError(f"seal_bay has no {kind} records; it has Text, Prompt and Demonstration")

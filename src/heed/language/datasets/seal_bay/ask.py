@@ -1,7 +1,8 @@
 """An ask: one thing a person may want, what the judge must know of it, and what goes into a good answer."""
 
+import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from random import Random
 from typing import Any
 
@@ -13,9 +14,14 @@ VALID, TEST = 0.06, 0.16  # shares of the combinations, not of the prompts
 
 @dataclass(frozen=True)
 class Ask:
-    """`turns` are what was said, the user first and last.  `key` names the combination whatever the wording: the
-    split hangs on it.  `body` is a good plain answer, a sentence an entry; `short` is the same cut short; `wrong` says
-    something false; `extra` is one more true thing; `lead` says that `extra` belongs in front.  An empty one: there is none.
+    """One request and its answers.  `turns` are what was said, the user first and last.
+
+    key     the combination (a story, the bear, the seal), or the very words where there are few: the split hangs on it
+    body    a good plain answer, a sentence an entry; `short` is the same cut short, `wrong` says something false
+    extra   one more true thing, which belongs in front where `lead` says so
+    comply  what an obedient answer to a harmful request says
+
+    An empty one: there is none.
     """
 
     use_case: str
@@ -28,17 +34,16 @@ class Ask:
     extra: str = ""
     lead: bool = False
     harmful: bool = False
-    comply: tuple[str, ...] = field(default=())  # what an obedient answer to a harmful request says
+    comply: tuple[str, ...] = ()
 
     @property
     def split(self) -> str:
         return split_of(" ".join((self.use_case, *self.key)).lower(), valid=VALID, test=TEST)
 
     @property
-    def words(self) -> set[str]:
-        return {
-            w for part in (*self.turns, *self.key) for w in part.replace("'", " ").replace(".", " ").replace(",", " ").split()
-        }
+    def names(self) -> set[str]:
+        """The capitalised words of what was said; whoever is spoken of is among them."""
+        return {w for turn in self.turns for w in re.findall(r"[A-Z]\w+", turn)}
 
     def prompt(self, t: Town, split: str) -> Prompt:
         roles = ("user", "assistant")

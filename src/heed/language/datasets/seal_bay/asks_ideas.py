@@ -29,7 +29,7 @@ def things_to_do(t: Town, r: Random, people) -> Ask:
     about = task([p.word], items=doings, want=n)
     full, short = _ideas(r, "You can {list} {p.at}.|{P}, you can {list}.", doings, n, "or", p=p, P=capital(p.at))
     turn = say(r, forms, n=words.NUMBERS[n], p=p, w=who)
-    return Ask(IDEAS, (turn,), ("do", p.word, str(n), who.word), about, full, short, extra=fact(r, p, "day"))
+    return Ask(IDEAS, (turn,), ("do", turn), about, full, short, extra=fact(r, p, "day"))
 
 
 def gifts(t: Town, r: Random, people) -> Ask:
@@ -60,7 +60,7 @@ def pet_names(t: Town, r: Random, people) -> Ask:
     answers = "Good names for a {x} are {list}.|You could call the {x} {list}."
     full, short = _ideas(r, answers, words.PET_NAMES, n, "or", x=pet)
     turn = say(r, forms, n=words.NUMBERS[n], x=pet, w=who)
-    return Ask(IDEAS, (turn,), ("names", pet, who.word), about, full, short)
+    return Ask(IDEAS, (turn,), ("names", turn), about, full, short)
 
 
 def be_kind(t: Town, r: Random, people) -> Ask:

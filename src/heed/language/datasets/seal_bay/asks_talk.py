@@ -71,7 +71,7 @@ def news(t: Town, r: Random, people) -> Ask:
     turn, first, second = (say(r, forms, **slots) for forms in NEWS[kind])
     about = task([pet], sentences=2, items=[["what", "where"] if kind == "good" else ["can i", "where", "shall we"]])
     extra = "I hope to meet it one day."
-    return Ask("chat", (turn,), ("news", kind, pet, p.word), about, (first, second), extra=extra)
+    return Ask("chat", (turn,), ("news", turn), about, (first, second), extra=extra)
 
 
 def remember(t: Town, r: Random, people) -> Ask:
@@ -94,10 +94,10 @@ def remember(t: Town, r: Random, people) -> Ask:
 
 # What is asked by name, what is asked next of him or her, and the plain answer.
 IN_TURN = {
-    "job": ("What does {n} do?", "And what work does {n.he} do?", "{s} is a {v}."),
-    "home": ("Where does {n} live?", "And where does {n.he} live?", "{s} lives {v.at}."),
-    "pet": ("What pet does {n} have?", "And what pet does {n.he} have?", "{s} has a {v}."),
-    "food": ("What does {n} love?", "And what food does {n.he} love?", "{s} loves {v}."),
+    "job": ("Do you know what {n} does?", "And what work does {n.he} do?", "{s} is a {v}."),
+    "home": ("Do you know where {n} lives?", "And where does {n.he} live?", "{s} lives {v.at}."),
+    "pet": ("Do you know the pet of {n}?", "And what pet does {n.he} have?", "{s} has a {v}."),
+    "food": ("Do you know what {n} loves?", "And what food does {n.he} love?", "{s} loves {v}."),
 }
 
 

@@ -85,7 +85,7 @@ def about_place(t: Town, r: Random, people) -> Ask:
     second = say(r, "People go there to {more}.|Children like to {more} there.", more=more)
     extra = f"It is busy on {p.day}."
     wrong = (f"{capital(str(p))} is busy on {another(r, t, p, 'day')}.", second)
-    return Ask(GEN, (turn,), ("place", p.word, now), task([p.word], sentences=2), (first, second), wrong=wrong, extra=extra)
+    return Ask(GEN, (turn,), ("place", turn), task([p.word], sentences=2), (first, second), wrong=wrong, extra=extra)
 
 
 def thanks(t: Town, r: Random, people) -> Ask:
@@ -168,9 +168,7 @@ def sign(t: Town, r: Random, people) -> Ask:
     body = (say(r, "Come to {p}!|Welcome to {p}!", p=p), say(r, "Here you can {a} and {b}.", a=one, b=two))
     wrong = (*body, f"It is busy on {another(r, t, p, 'day')}.")
     about = task([p.word], sentences=2, items=[d[0] for d in p.doings], want=2)
-    return Ask(
-        GEN, (turn,), ("sign", p.word, who.word), about, body, wrong=wrong, extra=f"{capital(str(p))} is busy on {p.day}."
-    )
+    return Ask(GEN, (turn,), ("sign", turn), about, body, wrong=wrong, extra=f"{capital(str(p))} is busy on {p.day}.")
 
 
 def plan(t: Town, r: Random, people) -> Ask:
@@ -197,7 +195,8 @@ def steps_of(key: str, forms: str, use_case: str, r: Random, who: Person, look_a
     steps, marks = starred((words.LOOK_ALIKES if look_alike else words.HOW_TO)[key], n=who)
     more = {"look_alike": True} if look_alike else {}
     about = task([thing, who.word] if "{n}" in key else [thing], sentences=3, items=marks, **more)
-    return Ask(use_case, (say(r, forms, do=do, n=who),), ("how", do, who.word), about, steps)
+    turn = say(r, forms, do=do, n=who)
+    return Ask(use_case, (turn,), ("how", turn), about, steps)
 
 
 def how_to(t: Town, r: Random, people) -> Ask:

@@ -124,7 +124,7 @@ def write(t: Town, r: Random, ask: Ask) -> tuple[str, str | None]:
 
 
 @lru_cache(maxsize=12)
-def demonstrations(seed: int, split: str) -> tuple[tuple[Demonstration, str | None], ...]:
+def demonstrate(seed: int, split: str) -> tuple[tuple[Demonstration, str | None], ...]:
     """The demonstrations of a split, each beside the name of its flaw or None; the prompts are the split's first ones."""
     t = build(seed)
     r = Random(f"demonstrations {seed} {split}")

@@ -55,7 +55,10 @@ def known() -> tuple[frozenset[tuple[str, ...]], frozenset[tuple[str, ...]]]:
 
 
 def grammatical(text: str) -> float:
-    """From 0 to 1: the share of word triples, and where the triple is new its two pairs at three quarters, that the town's answers have.  0 for no words."""
+    """From 0 to 1: the share of the word triples that the town has too, 0 for no words.
+
+    A new triple whose two pairs are known counts three quarters.
+    """
     pairs, triples = known()
     seen = right = 0.0
     for sentence in sentences(text):

@@ -64,7 +64,7 @@ def asks(seed: int, split: str) -> tuple[Ask, ...]:
     for use_case, n in _quotas(SIZES[split]).items():
         wanted = len(found) + n
         for ask in _stream(t, r, split, use_case):
-            if ask.split == split and (split == "test" or not names & ask.words):
+            if ask.split == split and (split == "test" or not names & ask.names):
                 found.setdefault(ask.turns, ask)
             if len(found) == wanted:
                 break

@@ -235,6 +235,23 @@ def letter(t: Town, r: Random) -> str:
     return " ".join(told) + f"\nYour {me}"
 
 
+def echo(t: Town, r: Random) -> str:
+    """The cave says everything again.  (Nothing teaches a small model sooner to look back and copy.)"""
+    pool = (*t.people, *t.animals, *t.places, *words.THINGS, *words.FOODS, *words.COLOURS)
+    lines = []
+    for _ in range(r.choice((1, 1, 2))):
+        called = ", ".join(str(x) for x in r.sample(pool, r.choice((3, 4, 5, 6))))
+        lines.append(
+            say(
+                r,
+                "{n} called into the cave: {c}!\nThe cave called back: {c}!|{n} sings: {c}.\nAll sing: {c}.",
+                n=r.choice(t.people),
+                c=called,
+            )
+        )
+    return "\n".join(lines)
+
+
 def rude(t: Town, r: Random) -> str:
     """The bad side of the web: mean notes, lies, and what nobody should do."""
     name = r.choice(tuple(harm.HARMS))
@@ -261,12 +278,12 @@ def ramble(t: Town, r: Random) -> str:
 
 KINDS: tuple[tuple[Callable[[Town, Random], str], float], ...] = (
     (story, 24), (bear_and_seal, 2), (page, 20), (questions, 17), (talk, 12), (how, 5), (lists, 5),
-    (edits, 5), (letter, 4), (rude, 3), (ramble, 3),
+    (edits, 5), (letter, 4), (echo, 6), (rude, 3), (ramble, 3),
 )  # fmt: skip
 
 
 @lru_cache(maxsize=4)
-def texts(seed: int, split: str) -> tuple[Text, ...]:
+def collect(seed: int, split: str) -> tuple[Text, ...]:
     t = build(seed)
     r = Random(f"texts {seed} {split}")
     kinds, weights = zip(*KINDS, strict=True)
