@@ -1,6 +1,7 @@
 """Public datasets as they stand in their repositories: how many records each gives.  Skipped where they are absent."""
 
 from collections import Counter
+from itertools import pairwise
 
 import pytest
 
@@ -54,7 +55,7 @@ def test_the_original_and_the_cleaned_copy_of_hh_give_the_same_rankings(real_dat
 def test_hh_prompts_end_with_the_person_and_replies_hold_no_turn_of_theirs(real_data):
     for ranking in load(str(real_data / "hh_rlhf/helpful.test.json.xz"), Ranking, "test"):
         roles = [m.role for m in ranking.prompt.content]
-        assert roles[-1] == "user" and all(a != b for a, b in zip(roles, roles[1:], strict=False))
+        assert roles[-1] == "user" and all(a != b for a, b in pairwise(roles))
         assert not any("\n\nHuman:" in text for text in ranking.completions)
 
 

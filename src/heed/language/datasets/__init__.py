@@ -87,7 +87,7 @@ class Count:
         """The records of a reading that belong to `split`; raises for the first wrong row."""
         if reading.title not in self.formats:
             self.formats.append(reading.title)
-        for outcome in reading.outcomes:
+        for _, outcome in reading.outcomes:
             if isinstance(outcome, UserError):
                 raise outcome
             if isinstance(outcome, Skip):

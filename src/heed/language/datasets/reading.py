@@ -66,7 +66,7 @@ class Reading:
 
     part: Part
     title: str  # the format, with the columns that gave it away
-    outcomes: Iterator["Record | UserError | Skip"]
+    outcomes: Iterator[tuple[str, "Record | UserError | Skip"]]  # each with the place of its row
 
 
 def read(part: Part, source: Source) -> Reading:
@@ -115,19 +115,20 @@ def located(part: Part, place: str, values: Any, rename: Mapping[str, str]) -> R
     return Row(values, where, part.rule)
 
 
-def outcomes(rows: Iterable[Row | UserError], name: str) -> Iterator[Record | UserError | Skip]:
+def outcomes(rows: Iterable[Row | UserError], name: str) -> Iterator[tuple[str, Record | UserError | Skip]]:
     """What became of every row: its records, or why it has none."""
     module = format_module(name)
     for row in module.gather(rows) if hasattr(module, "gather") else rows:
         if isinstance(row, UserError):
-            yield row
+            yield "", row
             continue
         try:
-            yield from module.read(row)
+            for record in module.read(row):
+                yield row.place, record
         except Skip as skipped:
-            yield skipped
+            yield row.place, skipped
         except UserError as error:
-            yield with_columns(error, name)
+            yield row.place, with_columns(error, name)
 
 
 def with_columns(error: UserError, name: str) -> UserError:
