@@ -57,6 +57,17 @@ def test_claiming_again_renews_the_lease(store, clock):
     assert store.claim("bob") is None
 
 
+def test_claiming_looks_only_at_what_is_open(store):
+    """However many comparisons are done: the partial index is found only if the query says its very words."""
+    asked = []
+    sa.event.listen(store.database.writer, "before_cursor_execute", lambda *args: asked.append(args[2:4]))
+    store.claim("ann")
+    search, values = next((text, values) for text, values in asked if "open_slots > 0" in text)
+    with store.database.reading() as db:
+        plan = [row[3] for row in db.exec_driver_sql(f"EXPLAIN QUERY PLAN {search}", values)]
+    assert any("ix_tasks_open" in step for step in plan), plan
+
+
 def test_an_answer_after_the_lease_is_taken(store, clock):
     """Nobody's work is thrown away, and the question is not asked a third time."""
     store.add([question(1)])

@@ -7,14 +7,14 @@ an assignment changes.  A lease is only about who sees what: an answer that come
 Every function works inside the caller's transaction.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Connection
 
 from heed.feedback.rows import Row
-from heed.feedback.schema import assignments, tasks
+from heed.feedback.schema import OPEN, assignments, tasks
 
 EXPIRE_AT_ONCE = 50  # so that no single claim pays for a whole crowd that went home
 
@@ -29,7 +29,7 @@ def claim(db: Connection, labeler: str, now: float, lease_seconds: float) -> str
     task = db.scalar(sa.select(assignments.c.task_id).where(mine, assignments.c.state == "leased").limit(1))
     if task is None:
         seen = sa.exists().where(mine, assignments.c.task_id == tasks.c.id)
-        task = db.scalar(sa.select(tasks.c.id).where(tasks.c.open_slots > 0, ~seen).order_by(tasks.c.seq).limit(1))
+        task = db.scalar(sa.select(tasks.c.id).where(OPEN, ~seen).order_by(tasks.c.seq).limit(1))
     if task is None:
         return None
     assign(db, [{"task_id": task, "labeler_id": labeler, "state": "leased", "lease_expires_at": now + lease_seconds}])
@@ -40,17 +40,12 @@ def claim(db: Connection, labeler: str, now: float, lease_seconds: float) -> str
 def assign(db: Connection, rows: Sequence[Row]) -> None:
     """Set the state of (task, labeler)."""
     if rows:
-        insert = (sqlite.insert if db.dialect.name == "sqlite" else postgresql.insert)(assignments)
-        new = {"state": insert.excluded.state, "lease_expires_at": insert.excluded.lease_expires_at}
-        db.execute(insert.on_conflict_do_update(index_elements=["task_id", "labeler_id"], set_=new), rows)
+        db.execute(_ASSIGN[db.dialect.name], rows)
 
 
 def recount(db: Connection, task_ids: Sequence[str]) -> None:
     """Bring `open_slots` of these tasks in line with their assignments."""
-    taken = assignments.c.state.in_(["leased", "submitted"])
-    n = sa.select(sa.func.count()).where(assignments.c.task_id == tasks.c.id, taken).scalar_subquery()
-    free = sa.case((tasks.c.overlap > n, tasks.c.overlap - n), else_=0)
-    db.execute(sa.update(tasks).where(tasks.c.id.in_(task_ids)).values(open_slots=free))
+    db.execute(_RECOUNT, {"task_ids": task_ids})
 
 
 def _expire(db: Connection, now: float) -> None:
@@ -60,3 +55,21 @@ def _expire(db: Connection, now: float) -> None:
     assign(db, rows)
     if rows:
         recount(db, list({row["task_id"] for row in rows}))
+
+
+def _assign(insert: Callable) -> sa.Insert:
+    statement = insert(assignments)
+    new = {name: statement.excluded[name] for name in ("state", "lease_expires_at")}
+    return statement.on_conflict_do_update(index_elements=["task_id", "labeler_id"], set_=new)
+
+
+def _recount() -> sa.Update:
+    taken = assignments.c.state.in_(["leased", "submitted"])
+    n = sa.select(sa.func.count()).where(assignments.c.task_id == tasks.c.id, taken).scalar_subquery()
+    free = sa.case((tasks.c.overlap > n, tasks.c.overlap - n), else_=0)
+    return sa.update(tasks).where(tasks.c.id.in_(sa.bindparam("task_ids", expanding=True))).values(open_slots=free)
+
+
+# Made once: putting these two together takes longer than running them.
+_ASSIGN = {"sqlite": _assign(sqlite.insert), "postgresql": _assign(postgresql.insert)}
+_RECOUNT = _recount()

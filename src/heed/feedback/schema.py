@@ -113,7 +113,7 @@ tasks = Table(
     one_of("kind", "rank"),
     CheckConstraint("open_slots BETWEEN 0 AND overlap", name="open_slots"),
 )
-OPEN = text("open_slots > 0")
+OPEN = text("open_slots > 0")  # as text, because a query finds the index only by the very same words
 Index("ix_tasks_open", tasks.c.seq, sqlite_where=OPEN, postgresql_where=OPEN)
 task_items = Table(
     "task_items",

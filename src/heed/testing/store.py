@@ -177,20 +177,14 @@ def claims_once(open_store: OpenStore) -> None:
     store, questions = open_store("crowd"), [question(i) for i in range(100)]
     store.add(questions)
     got: list[tuple[str, str]] = []
-    start = threading.Barrier(64)
 
     def work(name: str) -> None:
-        start.wait()
         while comparison := store.claim(name):
-            assert store.claim(name) == comparison, "asking again, before answering, gives the same"
             got.append((comparison.id, name))
+            assert store.claim(name) == comparison, "asking again, before answering, gives the same"
             store.add([answer(comparison, name)])
 
-    crowd = [threading.Thread(target=work, args=(f"person {i}",)) for i in range(64)]
-    for thread in crowd:
-        thread.start()
-    for thread in crowd:
-        thread.join()
+    _crowd(64, lambda i: work(f"person {i}"))
     twice = {id: n for id, n in Counter(id for id, _ in got).items() if n > 1}
     assert not twice, f"given to more than one person: {twice}"
     assert {id for id, _ in got} == {q.id for q in questions}
@@ -230,6 +224,26 @@ def loses_nothing_when_killed(open_store: OpenStore, kills: int = 4) -> None:
         kept = {j.id for j in open_store("killed").judgements()}
         assert acknowledged <= kept, f"{len(acknowledged - kept)} acknowledged answers are gone"
     assert all(set(j.ranks.values()) == {1, 2} for j in store.judgements()), "an answer was half-written"
+
+
+def _crowd(n: int, work: Callable[[int], None]) -> None:
+    """`work(i)` in n threads that start together; the first fault of any of them is raised here."""
+    start, faults = threading.Barrier(n), []
+
+    def begin(i: int) -> None:
+        start.wait()
+        try:
+            work(i)
+        except BaseException as fault:
+            faults.append(fault)
+
+    threads = [threading.Thread(target=begin, args=(i,)) for i in range(n)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    if faults:
+        raise faults[0]
 
 
 def _write_until_killed(open_store: OpenStore, labeler: str, acknowledge) -> None:
