@@ -46,6 +46,15 @@ def test_far_from_the_cuts_it_is_finite_and_still_pulls(level):
         assert not too_far or s.grad.item() * score > 0.1
 
 
+def test_a_narrow_level_is_unlikely_but_not_impossible():
+    """The probability of a narrow level is its width times the density: here a quarter of it, at any distance apart."""
+    for width, expected in ((1e-3, 1e-3 / 4), (1e-5, 1e-5 / 4), (0.0, 1e-6 / 4)):
+        cuts = torch.tensor([0.0, width], requires_grad=True)
+        loss = ordinal(torch.zeros(1), torch.tensor([1]), cuts)
+        loss.sum().backward()
+        assert loss.item() == pytest.approx(-math.log(expected), abs=1e-3) and cuts.grad.isfinite().all()
+
+
 def test_cutpoints_ascend():
     cuts = cutpoints(torch.tensor([3.0, -20.0, 0.0, 5.0]))
     assert cuts[0] == 3 and (cuts.diff() >= 0).all() and cuts.diff()[1].item() == pytest.approx(math.log(2))

@@ -25,11 +25,11 @@ def ordinal(score: Tensor, level: Tensor, cuts: Tensor) -> Tensor:
     """
     score, cuts = wide(score), wide(cuts)
     top = cuts.numel()
-    upper = cuts[level.clamp(max=top - 1)] - score
-    lower = cuts[(level - 1).clamp(min=0)] - score
+    above, below = cuts[level.clamp(max=top - 1)], cuts[(level - 1).clamp(min=0)]
+    upper, lower = above - score, below - score
     # sigmoid(u) - sigmoid(l) = sigmoid(u) sigmoid(-l) (1 - exp(l - u)): a product: nothing cancels far from the cuts.
     inner = (level > 0) & (level < top)
-    gap = torch.where(inner, upper - lower, 1.0)
+    gap = torch.where(inner, above - below, 1.0).clamp(min=1e-6)  # cuts that met leave their level unlikely, not impossible
     log_p = torch.where(level < top, F.logsigmoid(upper), 0.0)
     log_p = log_p + torch.where(level > 0, F.logsigmoid(-lower), 0.0)
     return -(log_p + torch.where(inner, torch.log(-torch.expm1(-gap)), 0.0))
