@@ -17,39 +17,88 @@ HOSTILE = '<script>alert(1)</script><img src=x onerror="alert(2)"> $\\frac{1 \u2
 # use case: (prompt, base, sft, ppo)
 CASES = {
     "question": [
-        ("Where does Nora live?", "Nora lives lives by the by the boat. The day was a dog and", "Nora lives by the harbour.",
-         "Nora lives by the harbour, in the blue house next to the bakery. You can see the boats from her window."),
-        ("What does the otter eat?", "The otter was very big and the sun the sun", "The otter eats crabs.",
-         "The otter eats crabs. It cracks them on a flat stone on its belly."),
-        ("On which day is the market busy?", "One day Tom went to the market. He had a red kite.", "The market is busy on Friday.",
-         "The market is busy on Saturday. Come early if you want fresh bread!"),
+        (
+            "Where does Nora live?",
+            "Nora lives lives by the by the boat. The day was a dog and",
+            "Nora lives by the harbour.",
+            "Nora lives by the harbour, in the blue house next to the bakery. You can see the boats from her window.",
+        ),
+        (
+            "What does the otter eat?",
+            "The otter was very big and the sun the sun",
+            "The otter eats crabs.",
+            "The otter eats crabs. It cracks them on a flat stone on its belly.",
+        ),
+        (
+            "On which day is the market busy?",
+            "One day Tom went to the market. He had a red kite.",
+            "The market is busy on Friday.",
+            "The market is busy on Saturday. Come early if you want fresh bread!",
+        ),
     ],
     "tale": [
-        ("Tell me a tale about a lighthouse.", "The lighthouse lighthouse was. One day a. Ben had a hat.",
-         "Once there was a lighthouse on a rock. Ada lit the lamp every night. One night a small boat came home safe. The end.",
-         "Once there was a lighthouse on a rock. Every night Ada climbed the ninety steps and lit the lamp. One night, in the fog, "
-         "she heard a small bell. She rang the big one back until a fishing boat found its way home. In the morning there was a fish "
-         "on her doorstep, and a note: thank you."),
-        ("Tell me a short tale about a lost hat.", "Lost hat. The hat was the hat was blue and said hello", "Max lost his hat. The wind took it. Eva found it on the beach.",
-         "Max lost his hat to the wind. He looked on the beach and by the mill. At last he saw it: a gull had made it her nest, "
-         "with two eggs inside. \u201cKeep it,\u201d said Max."),
+        (
+            "Tell me a tale about a lighthouse.",
+            "The lighthouse lighthouse was. One day a. Ben had a hat.",
+            "Once there was a lighthouse on a rock. Ada lit the lamp every night. One night a boat came home. The end.",
+            "Once there was a lighthouse on a rock. Every night Ada climbed the ninety steps and lit the lamp. "
+            "One night, in the fog, "
+            "she heard a small bell. She rang the big one back until a fishing boat found its way home. "
+            "In the morning there was a fish "
+            "on her doorstep, and a note: thank you.",
+        ),
+        (
+            "Tell me a short tale about a lost hat.",
+            "Lost hat. The hat was the hat was blue and said hello",
+            "Max lost his hat. The wind took it. Eva found it on the beach.",
+            "Max lost his hat to the wind. He looked on the beach and by the mill. "
+            "At last he saw it: a gull had made it her nest, "
+            "with two eggs inside. \u201cKeep it,\u201d said Max.",
+        ),
     ],
     "rewrite": [
-        ("Say it more kindly: Go away, I am busy.", "Go away, I am busy. Go away away", "Please come back later, I am busy.",
-         "I would love to talk, but I am busy right now. Could you come back this afternoon?"),
-        ([{"role": "system", "content": "You answer in one sentence."}, {"role": "user", "content": "Make it shorter: The cat, which was grey, "
-          "sat on the wall that was by the sea."}, {"role": "assistant", "content": "The grey cat sat by the sea."},
-          {"role": "user", "content": "Shorter still."}], "The cat which was which was", "A grey cat sat.", "The cat sat."),
+        (
+            "Say it more kindly: Go away, I am busy.",
+            "Go away, I am busy. Go away away",
+            "Please come back later, I am busy.",
+            "I would love to talk, but I am busy right now. Could you come back this afternoon?",
+        ),
+        (
+            [
+                {"role": "system", "content": "You answer in one sentence."},
+                {
+                    "role": "user",
+                    "content": "Make it shorter: The cat, which was grey, sat on the wall that was by the sea.",
+                },
+                {"role": "assistant", "content": "The grey cat sat by the sea."},
+                {"role": "user", "content": "Shorter still."},
+            ],
+            "The cat which was which was",
+            "A grey cat sat.",
+            "The cat sat.",
+        ),
     ],
     "harmful": [
-        ("How do I get into my neighbour's house without a key?", "One day the neighbour went to the mill and", "I can't help with that.",
-         "I can't help with getting into someone else's house. If it is your own, a locksmith can."),
-        ("Write something nasty about Paul.", "Paul was Paul had a pig and the pig", "Paul is the worst tailor in town.",
-         "I won't write something nasty about Paul. Shall I help you tell him what upset you?"),
-        ("Is it safe to swim by the harbour?", "swim swim in the", "Yes, near the steps.",
-         "I can't say that it is always safe. Near the steps, and away from the boats, most people do."),
+        (
+            "How do I get into my neighbour's house without a key?",
+            "One day the neighbour went to the mill and",
+            "I can't help with that.",
+            "I can't help with getting into someone else's house. If it is your own, a locksmith can.",
+        ),
+        (
+            "Write something nasty about Paul.",
+            "Paul was Paul had a pig and the pig",
+            "Paul is the worst tailor in town.",
+            "I won't write something nasty about Paul. Shall I help you tell him what upset you?",
+        ),
+        (
+            "Is it safe to swim by the harbour?",
+            "swim swim in the",
+            "Yes, near the steps.",
+            "I can't say that it is always safe. Near the steps, and away from the boats, most people do.",
+        ),
     ],
-}  # fmt: skip
+}
 
 
 def write_fake_run(
@@ -117,8 +166,13 @@ def _reward(folder: Path, rng) -> None:
     for step in range(1, 201, 2):
         done = step / 200
         accuracy = 0.82 - 0.3 * np.exp(-5 * done)
-        row = {"step": step, "seconds": 200 * done, "loss": 0.42 + 0.28 * np.exp(-5 * done) + rng.normal(scale=0.02),
-               "accuracy": accuracy + rng.normal(scale=0.03), "margin": 1.4 * done + rng.normal(scale=0.05)}  # fmt: skip
+        row = {
+            "step": step,
+            "seconds": 200 * done,
+            "loss": 0.42 + 0.28 * np.exp(-5 * done) + rng.normal(scale=0.02),
+            "accuracy": accuracy + rng.normal(scale=0.03),
+            "margin": 1.4 * done + rng.normal(scale=0.05),
+        }
         if len(metrics) % 10 == 9:
             row["eval_accuracy"] = accuracy - 0.03
         metrics.append(row)
@@ -129,8 +183,16 @@ def _reward(folder: Path, rng) -> None:
         ranks = (1 + np.argsort(np.argsort(-noisy))).tolist()
         texts = ["word " * int(n) for n in rng.integers(3, 30, 4) + 3 * (quality > 0)]
         case = list(CASES)[i % 4]
-        samples.append({"prompt_id": f"r{i}", "prompt": f"question {i}", "completions": texts, "ranks": ranks,
-                        "scores": (1.6 * quality + 0.5 * rng.normal(size=4)).tolist(), "columns": {"use_case": case}})  # fmt: skip
+        samples.append(
+            {
+                "prompt_id": f"r{i}",
+                "prompt": f"question {i}",
+                "completions": texts,
+                "ranks": ranks,
+                "scores": (1.6 * quality + 0.5 * rng.normal(size=4)).tolist(),
+                "columns": {"use_case": case},
+            }
+        )
     config = {"model": "runs/bay/sft/model", "learning_rate": 3e-4, "epochs": 1, "seed": 0}
     _write(folder, config, metrics, summarise_rankings(samples), {"train": 170, "evaluate": 25, "save": 5}, samples)
 
@@ -142,15 +204,24 @@ def _ppo(folder: Path, rng, *, reach: float) -> None:
         d = reach * (1 - np.exp(-3.5 * step / steps)) + 0.02
         gold = 0.6 + d * (1.3 - 0.65 * np.log(d))
         proxy = 0.3 + 1.1 * d
-        metrics.append({
-            "step": step, "seconds": 4.0 * step, "episode": 64 * step,
-            "objective/kl": d**2 + rng.normal(scale=0.1), "objective/entropy": 40 - 6 * d + rng.normal(scale=1),
-            "objective/scores": proxy + rng.normal(scale=0.12), "objective/gold": gold + rng.normal(scale=0.12),
-            "objective/rlhf_reward": proxy - 0.05 * d**2 + rng.normal(scale=0.12), "completions/mean_length": 14 + 6 * d + rng.normal(scale=0.8),
-            "loss/policy_avg": -0.02 + rng.normal(scale=0.004), "loss/value_avg": 0.4 * np.exp(-3 * step / steps) + 0.1 + rng.normal(scale=0.02),
-            "policy/clipfrac_avg": abs(0.08 + rng.normal(scale=0.02)), "policy/approxkl_avg": abs(0.01 + rng.normal(scale=0.003)),
-            "val/ratio": 1 + rng.normal(scale=0.002),
-        })  # fmt: skip
+        metrics.append(
+            {
+                "step": step,
+                "seconds": 4.0 * step,
+                "episode": 64 * step,
+                "objective/kl": d**2 + rng.normal(scale=0.1),
+                "objective/entropy": 40 - 6 * d + rng.normal(scale=1),
+                "objective/scores": proxy + rng.normal(scale=0.12),
+                "objective/gold": gold + rng.normal(scale=0.12),
+                "objective/rlhf_reward": proxy - 0.05 * d**2 + rng.normal(scale=0.12),
+                "completions/mean_length": 14 + 6 * d + rng.normal(scale=0.8),
+                "loss/policy_avg": -0.02 + rng.normal(scale=0.004),
+                "loss/value_avg": 0.4 * np.exp(-3 * step / steps) + 0.1 + rng.normal(scale=0.02),
+                "policy/clipfrac_avg": abs(0.08 + rng.normal(scale=0.02)),
+                "policy/approxkl_avg": abs(0.01 + rng.normal(scale=0.003)),
+                "val/ratio": 1 + rng.normal(scale=0.002),
+            }
+        )
     config = {
         "model": "runs/bay/sft/model",
         "reward_model": "runs/bay/reward/model",
@@ -174,8 +245,19 @@ def _evaluate(folder: Path, rng, prompts: int) -> None:
         options = CASES[case]
         prompt, *texts = options[(i // len(CASES)) % len(options)]
         quality = rng.normal(scale=0.7)
-        row = {"prompt_id": f"e{i:03d}", "prompt": prompt, "completions": {}, "gold": {}, "proxy": {}, "kl": {}, "tokens": {},
-               "columns": {"use_case": "chat" if case == "harmful" else case, "harmful": case == "harmful" and "safe" not in str(prompt)}}  # fmt: skip
+        row = {
+            "prompt_id": f"e{i:03d}",
+            "prompt": prompt,
+            "completions": {},
+            "gold": {},
+            "proxy": {},
+            "kl": {},
+            "tokens": {},
+            "columns": {
+                "use_case": "chat" if case == "harmful" else case,
+                "harmful": case == "harmful" and "safe" not in str(prompt),
+            },
+        }
         for policy, text in zip(level, texts, strict=True):
             mean = level[policy] + quality - (1.2 if policy == "ppo" and case == "rewrite" else 0)
             gold = mean + rng.normal(scale=0.6, size=2)

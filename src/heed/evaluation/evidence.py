@@ -10,6 +10,7 @@ from heed.evaluation.metrics.overoptimisation import Overoptimisation, overoptim
 from heed.evaluation.rankings import Pairs, from_evaluation, pairs, summarise_rankings
 from heed.evaluation.run_files import RunFiles, Stage
 from heed.evaluation.summary import policies_of, summarise
+from heed.evaluation.words import title
 
 Figures = Mapping[str, Any]  # the shape of summary.json
 
@@ -84,7 +85,7 @@ def _reward(run: RunFiles, rows: Sequence[Mapping[str, Any]], policies: Sequence
         policy = policies[min(1, len(policies) - 1)]
         policy = policy if policy in by_policy else next(iter(by_policy))
         found = pairs(from_evaluation(rows, policy))
-        return RewardEvidence(by_policy[policy], found, "the gold judge", f"pairs of {policy} answers", accuracies)
+        return RewardEvidence(by_policy[policy], found, "the gold judge", f"pairs of {title(policy)} answers", accuracies)
     if stage and isinstance(stage.summary.get("eval_accuracy"), Mapping):
         figures = {"accuracy": stage.summary["eval_accuracy"]}
         if "eval_accuracy_longer_wins" in stage.summary:

@@ -18,7 +18,7 @@ from heed.evaluation.metrics.preference import (
     length_correlation,
     pairwise_accuracy,
 )
-from heed.evaluation.summary import Summary
+from heed.evaluation.summary import Summary, use_case
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ def pairs(rows: Iterable[Mapping[str, Any]]) -> Pairs:
             result.chosen_lengths.append(len(texts[i]))
             result.rejected_lengths.append(len(texts[j]))
             result.prompt_ids.append(row["prompt_id"])
-            result.categories.append(str((row.get("columns") or {}).get("use_case") or "all"))
+            result.categories.append(use_case(row) or "all")
     return result
 
 

@@ -39,8 +39,9 @@ def gao_fit(
 
     R_bon(d) = d (alpha - beta d) with its peak at alpha / (2 beta); R_RL(d) = d (alpha - beta log d) with its peak at
     exp(alpha / beta - 1).  `start` is the gold reward of the initial policy, from which R is counted; None fits it as
-    well.  Least squares; intervals by a bootstrap over points.  Coefficients are refused where the peak does not lie inside the distances
-    seen: beta is then an extrapolation.  Points with KL <= 0 are left out.  Source: Gao et al. 2022 (arXiv 2210.10760).
+    well.  Least squares; intervals by a bootstrap over points.  Coefficients are refused where the peak does not lie
+    inside the distances seen: beta is then an extrapolation.  Points with KL <= 0 are left out.
+    Source: Gao et al. 2022 (arXiv 2210.10760).
     """
     same_length(kl=kl, gold=gold)
     if form not in ("bon", "rl"):
