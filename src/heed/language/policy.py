@@ -119,7 +119,7 @@ class ScalarModel(nn.Module):
     def forward(self, rows: Tokens) -> Tensor:
         """Values [B, T]: what is still to be earned, seen before each completion token."""
         hidden, source, _ = hidden_states(self.classifier, rows, self.packing)
-        return self.head(hidden[source])
+        return self.head(hidden[source]) - self.shift
 
 
 class ActorCritic(nn.Module):

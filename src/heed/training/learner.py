@@ -50,6 +50,7 @@ class Learner:
         for part in parts:
             prefix = f"{part.name}/" if part.name else ""
             metrics |= {prefix + name: value for name, value in self._backward(part).items()}
+        self.ranks.add_gradients(self.trained.values())
         norm = nn.utils.clip_grad_norm_(self.trained.values(), self.max_grad_norm).item()
         if not math.isfinite(norm) or not math.isfinite(metrics.get("loss", 0.0)):
             raise RunError(f"the loss is {metrics.get('loss')} and its gradient's norm {norm}: training has diverged; "
@@ -65,18 +66,19 @@ class Learner:
         return torch.autocast(device, torch.bfloat16) if self.bf16 else contextlib.nullcontext()
 
     def _backward(self, part: Part) -> dict[str, float]:
-        count = self.ranks.add(float(part.batch.count))  # over every micro-batch and rank, before any of them
+        count = float(part.batch.count)  # of the whole batch, before any of its parts
         if count == 0:
             return {}
         sums: dict[str, tuple[Tensor, Tensor]] = {}
-        for index in torch.arange(len(part.batch)).split(self.micro_batch):
+        for index in self.ranks.share(torch.arange(len(part.batch))).split(self.micro_batch):
             with self.autocast():
                 loss = part.loss(self.model, part.batch.select(index))
-            (loss.total * (part.weight * self.ranks.size / count)).backward()  # ranks average gradients
+            (loss.total * (part.weight / count)).backward()
             for name, (total, n) in {"loss": (loss.total.detach(), loss.count), **loss.metrics}.items():
                 old = sums.get(name, (0.0, 0.0))
                 sums[name] = (old[0] + total, old[1] + n)
-        totals = {name: [self.ranks.add(float(total)), self.ranks.add(float(n))] for name, (total, n) in sums.items()}
+        flat = self.ranks.add(*(float(x) for pair in sums.values() for x in pair))
+        totals = dict(zip(sums, zip(flat[::2], flat[1::2], strict=True), strict=True))
         assert abs(totals["loss"][1] - count) < 1e-3 * count, "the loss counted other units than its batch announced"
         return {name: total / n for name, (total, n) in totals.items() if n}
 

@@ -31,7 +31,7 @@ def train(run: Run, learner: Learner, *, name: str, total: int, part_of: Callabl
             metrics = learner.step(part, lr=lr)
         tokens += float(part.batch.count)
         done = step + 1
-        if evaluate and eval_steps and done % eval_steps == 0 and done < total:
+        if evaluate and run.ranks.first and eval_steps and done % eval_steps == 0 and done < total:
             with run.phase("evaluate"):
                 best = dict(evaluate())
             run.log(best, step=done)
@@ -41,5 +41,6 @@ def train(run: Run, learner: Learner, *, name: str, total: int, part_of: Callabl
             tokens, since = 0.0, run.seconds
         if save_steps and done % save_steps == 0 and done < total:
             run.save({"model": learner}, done, {"eval": best}, keep=save_total_limit)
-        run.bar.advance(loss=metrics["loss"])
+        if run.ranks.first:
+            run.bar.advance(loss=metrics["loss"])
     run.save({"model": learner}, total, {"eval": best}, keep=save_total_limit)

@@ -17,6 +17,7 @@ from heed import __version__
 from heed.config import Settings, dump
 from heed.errors import RunError, UserError
 from heed.training import checkpoint
+from heed.training.distributed import Ranks
 from heed.training.learner import Learner
 from heed.training.progress import Progress
 from heed.training.tracking import JsonLines, make_trackers
@@ -27,8 +28,9 @@ FREE = {"output_dir", "report_to", "logging_steps", "save_steps", "save_total_li
 class Run:
     """The folder of one stage.  `summary` is not None when the stage is already done."""
 
-    def __init__(self, output_dir: str, settings: Settings, *, report_to: list[str] | None = None):
-        self.dir = Path(output_dir)
+    def __init__(self, output_dir: str, settings: Settings, *, report_to: list[str] | None = None,
+                 ranks: Ranks | None = None):
+        self.dir, self.ranks = Path(output_dir), ranks or Ranks()
         self.settings = settings
         if self.dir.is_file():
             raise UserError(f"output_dir {self.dir} is a file; expected a folder")
@@ -39,7 +41,7 @@ class Run:
         self.step, self.before = 0, 0.0
         self.began = time.monotonic()
         self.report_to, self.trackers = report_to or [], []
-        if self.summary is None:
+        if self.summary is None and self.ranks.first:
             checkpoint.write_file(self.dir / "config.yaml", dump(settings))
 
     def resume(self, learners: Mapping[str, Learner], *, total: int, name: str) -> dict[str, Any]:
@@ -52,9 +54,11 @@ class Run:
                 learner.restore({k.removeprefix(f"{key}:"): v for k, v in tensors.items() if k.startswith(f"{key}:")})
             self.step, self.before = state["step"], state.get("seconds", 0.0)
             self.phases.update(state.get("phases", {}))
-            print(f"{name}: going on from step {self.step} of {total} ({self.dir})", flush=True)
-        self.open(self.step)
-        self.bar = Progress(name, total, self.step)
+        if self.ranks.first:
+            if found:
+                print(f"{name}: going on from step {self.step} of {total} ({self.dir})", flush=True)
+            self.open(self.step)
+            self.bar = Progress(name, total, self.step)
         return state
 
     def open(self, step: int = 0) -> None:
@@ -62,6 +66,11 @@ class Run:
         self.metrics = JsonLines(self.dir / "metrics.jsonl", step)
         self.samples = JsonLines(self.dir / "samples.jsonl", step)
         self.trackers = make_trackers(self.report_to, self.dir)
+
+    def say(self, text: str) -> None:
+        """A line for whoever watches."""
+        if self.ranks.first:
+            print(text, flush=True)
 
     @property
     def seconds(self) -> float:
@@ -76,12 +85,16 @@ class Run:
 
     def log(self, metrics: Mapping[str, float], *, step: int) -> None:
         """One line of figures."""
+        if not self.ranks.first:
+            return
         row = {"seconds": round(self.seconds, 3), **metrics}
         for tracker in (self.metrics, *self.trackers):
             tracker.log(row, step=step)
 
     def save(self, learners: Mapping[str, Learner], step: int, state: Mapping[str, Any], *, keep: int) -> None:
         """A checkpoint from which `resume` goes on."""
+        if not self.ranks.first:
+            return
         tensors = {f"{key}:{k}": v for key, learner in learners.items() for k, v in learner.state().items()}
         with self.phase("save"):
             checkpoint.save(self.dir / "checkpoints", step, tensors,

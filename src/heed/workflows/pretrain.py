@@ -9,7 +9,7 @@ import random
 from typing import Any
 
 from heed.errors import UserError
-from heed.workflows.settings import Offline, loop_arguments, make_learner
+from heed.workflows.settings import Offline, loop_arguments, make_learner, open_run
 
 
 class Pretrain(Offline):
@@ -38,10 +38,9 @@ def run(settings: Pretrain) -> dict[str, Any]:
     from heed.language.policy import Policy
     from heed.training.learner import Part
     from heed.training.loop import total_steps, train
-    from heed.training.run import Run
     from heed.training.schedule import batch_indices, seed_everything
 
-    run = Run(settings.output_dir, settings, report_to=settings.report_to)
+    run = open_run("pretrain", settings)
     if run.summary is not None:
         return run.summary
     texts = load_texts(settings.dataset, "train", settings.max_texts)
@@ -50,12 +49,12 @@ def run(settings: Pretrain) -> dict[str, Any]:
     lm = load_policy(settings.model, lora_r=settings.lora_r, lora_alpha=settings.lora_alpha) if settings.model \
         else new_model(settings.architecture, tokenizer)
     policy = Policy(lm, packing=settings.packing)
-    learner = make_learner(policy, settings)
+    learner = make_learner(policy, settings, ranks=run.ranks)
     blocks = cut_into_blocks(tokenizer, texts, settings.max_length, settings.seed)
     held_out = load_texts(settings.dataset, "valid", settings.eval_texts)
     total = total_steps(len(blocks), settings.batch_size, settings.num_train_epochs, settings.max_steps)
-    print(f"pretrain: {len(texts):,} texts, {len(blocks) * settings.max_length:,} tokens, "
-          f"{sum(p.numel() for p in lm.parameters()):,} parameters, {total} steps", flush=True)
+    run.say(f"pretrain: {len(texts):,} texts, {len(blocks) * settings.max_length:,} tokens, "
+          f"{sum(p.numel() for p in lm.parameters()):,} parameters, {total} steps")
 
     def part_of(step: int) -> Part:
         return Part(blocks.select(batch_indices(step, len(blocks), settings.batch_size, settings.seed)), SFT().loss)
@@ -64,6 +63,8 @@ def run(settings: Pretrain) -> dict[str, Any]:
         return text_loss(policy, tokenizer, held_out, settings.max_length, settings.micro_batch)
 
     train(run, learner, name="pretrain", part_of=part_of, evaluate=evaluate, **loop_arguments(settings, total))
+    if not run.ranks.first:
+        return {}
     with run.phase("evaluate"):
         figures = evaluate()
     run.log(figures, step=total)

@@ -7,7 +7,7 @@ the SFT model with a fresh head, is trained for one epoch, and is shifted so tha
 from typing import Any
 
 from heed.errors import UserError
-from heed.workflows.settings import Offline, loop_arguments, make_learner
+from heed.workflows.settings import Offline, loop_arguments, make_learner, open_run
 
 
 class Reward(Offline):
@@ -43,10 +43,9 @@ def run(settings: Reward) -> dict[str, Any]:
     from heed.language.rankings import encode_rankings
     from heed.training.learner import Part
     from heed.training.loop import total_steps, train
-    from heed.training.run import Run
     from heed.training.schedule import batch_indices, seed_everything
 
-    run = Run(settings.output_dir, settings, report_to=settings.report_to)
+    run = open_run("reward", settings)
     if run.summary is not None:
         return run.summary
     algorithm = RewardModel(settings.ties, settings.normalise, settings.label_smoothing, settings.center_rewards_coefficient)
@@ -57,15 +56,15 @@ def run(settings: Reward) -> dict[str, Any]:
                                                  lora_alpha=settings.lora_alpha))
     fit_embeddings(base_of(classifier), tokenizer)
     model = ScalarModel(classifier, packing=settings.packing)
-    learner = make_learner(model, settings)
+    learner = make_learner(model, settings, ranks=run.ranks)
     train_rows, valid_rows = load_rankings(settings)
     rows = encode_rankings(tokenizer, train_rows, settings.max_length, algorithm.usable, settings.use_margins)
     held_out = encode_rankings(tokenizer, valid_rows, settings.max_length, algorithm.usable, settings.use_margins)
     if not rows.groups:
         raise UserError(f"none of the {len(train_rows)} rankings has two answers of different rank: nothing to learn from")
     total = total_steps(rows.groups, settings.batch_size, settings.num_train_epochs, settings.max_steps)
-    print(f"reward: {rows.groups:,} rankings, {rows.pairs:,} pairs ({rows.dropped} without a usable pair), "
-          f"{held_out.groups:,} held out, {total} steps", flush=True)
+    run.say(f"reward: {rows.groups:,} rankings, {rows.pairs:,} pairs ({rows.dropped} without a usable pair), "
+          f"{held_out.groups:,} held out, {total} steps")
 
     def part_of(step: int) -> Part:
         index = batch_indices(step, rows.groups, settings.batch_size, settings.seed)
@@ -76,6 +75,8 @@ def run(settings: Reward) -> dict[str, Any]:
         return {k: v["value"] if isinstance(v, dict) else v for k, v in figures.items()}
 
     train(run, learner, name="reward", part_of=part_of, evaluate=evaluate, **loop_arguments(settings, total))
+    if not run.ranks.first:
+        return {}
     with run.phase("evaluate"):
         shift = mean_reward_of_sft(settings, model, tokenizer, [r.prompt for r in train_rows])
         base_of(classifier).config.heed_reward_shift = shift

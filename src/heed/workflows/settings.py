@@ -39,16 +39,17 @@ class Offline(Optimisation):
 
     num_train_epochs: float = 1.0  # passes over the rows
     max_steps: int = -1  # steps, instead of epochs
+    processes: int = 1  # processes on this machine that share every batch; the result does not depend on it
     eval_steps: int = 0  # steps between evaluations on the validation split; 0 evaluates at the end only
 
 
-def make_learner(model, settings: Optimisation, *, ema: float = 0.0):
+def make_learner(model, settings: Optimisation, *, ema: float = 0.0, ranks=None):
     """The Learner that these settings describe."""
     from heed.training.learner import Learner
 
     return Learner(model, lr=settings.learning_rate, betas=(0.9, settings.adam_beta2), eps=settings.adam_epsilon,
                    weight_decay=settings.weight_decay, max_grad_norm=settings.max_grad_norm,
-                   micro_batch=settings.micro_batch, bf16=settings.bf16, ema=ema)
+                   micro_batch=settings.micro_batch, bf16=settings.bf16, ema=ema, ranks=ranks)
 
 
 def loop_arguments(settings: Offline, total: int) -> dict:
@@ -57,3 +58,15 @@ def loop_arguments(settings: Offline, total: int) -> dict:
             "warmup": round(settings.warmup_ratio * total), "logging_steps": settings.logging_steps,
             "save_steps": settings.save_steps, "save_total_limit": settings.save_total_limit,
             "eval_steps": settings.eval_steps}
+
+
+def open_run(verb: str, settings: Offline):
+    """The run's folder and this process's place in it; `run.summary` is not None when the stage is done."""
+    from heed.config import dump
+    from heed.training.distributed import join
+    from heed.training.run import Run
+
+    run = Run(settings.output_dir, settings, report_to=settings.report_to)
+    if run.summary is None:
+        run.ranks = join(verb, dump(settings), settings.output_dir, settings.processes)
+    return run

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from heed.errors import UserError
-from heed.workflows.settings import Offline, loop_arguments, make_learner
+from heed.workflows.settings import Offline, loop_arguments, make_learner, open_run
 
 
 class SFTSettings(Offline):
@@ -38,10 +38,9 @@ def run(settings: SFTSettings) -> dict[str, Any]:
     from heed.records import Demonstration
     from heed.training.learner import Part
     from heed.training.loop import total_steps, train
-    from heed.training.run import Run
     from heed.training.schedule import batch_indices, seed_everything
 
-    run = Run(settings.output_dir, settings, report_to=settings.report_to)
+    run = open_run("sft", settings)
     if run.summary is not None:
         return run.summary
     seed_everything("init", settings.seed)
@@ -50,14 +49,14 @@ def run(settings: SFTSettings) -> dict[str, Any]:
     lm = load_policy(settings.model, lora_r=settings.lora_r, lora_alpha=settings.lora_alpha)
     fit_embeddings(base_of(lm), tokenizer)
     policy = Policy(lm, packing=settings.packing)
-    learner = make_learner(policy, settings)
+    learner = make_learner(policy, settings, ranks=run.ranks)
     limits = (min(settings.max_length, context_length(lm)), settings.max_prompt_length)
     rows, dropped = encode(tokenizer, load(settings.dataset, Demonstration, split="train", limit=settings.max_rows), *limits)
     if not len(rows):
         raise UserError(f"{settings.dataset}: no demonstration fits in max_length = {limits[0]} tokens")
     held_out, _ = encode(tokenizer, load(settings.dataset, Demonstration, split="valid"), *limits)
     total = total_steps(len(rows), settings.batch_size, settings.num_train_epochs, settings.max_steps)
-    print(f"sft: {len(rows):,} demonstrations ({dropped} too long and left out), {total} steps", flush=True)
+    run.say(f"sft: {len(rows):,} demonstrations ({dropped} too long and left out), {total} steps")
 
     def part_of(step: int) -> Part:
         index = batch_indices(step, len(rows), settings.batch_size, settings.seed)
@@ -67,6 +66,8 @@ def run(settings: SFTSettings) -> dict[str, Any]:
         return response_loss(policy, held_out, settings.micro_batch)
 
     train(run, learner, name="sft", part_of=part_of, evaluate=evaluate, **loop_arguments(settings, total))
+    if not run.ranks.first:
+        return {}
     with run.phase("evaluate"):
         figures = evaluate()
     run.log(figures, step=total)
