@@ -2,6 +2,7 @@
 
 import os
 import struct
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -88,7 +89,7 @@ def encode(text, pieces, scores):
         tokens += [ids[character]] if character in ids else [byte + 3 for byte in character.encode()]
     while True:
         best = max(
-            ((scores[ids[pieces[a] + pieces[b]]], -at) for at, (a, b) in enumerate(zip(tokens, tokens[1:], strict=False))
+            ((scores[ids[pieces[a] + pieces[b]]], -at) for at, (a, b) in enumerate(pairwise(tokens))
              if pieces[a] + pieces[b] in ids),
             default=None,
         )  # fmt: skip

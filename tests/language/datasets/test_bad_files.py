@@ -164,7 +164,7 @@ columns = sorted({c for m in FORMATS for s in __import__(FORMATS[m], fromlist=["
 wild = st.dictionaries(st.sampled_from([*columns, "input", "history", "axes", "split", "margin", "path"]), values, max_size=6)
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(row=wild, kind=st.sampled_from([None, *KINDS]), form=st.sampled_from(list(FORMATS)))
 def test_no_row_whatsoever_crashes_a_reader(write, row, kind, form):
     """Every format is forced on rows of its columns with values of any kind."""

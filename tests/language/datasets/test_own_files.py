@@ -74,6 +74,7 @@ def broken(**change):
         ({"kind": "Rating", "prompt": {"content": "p"}}, "Rating"),
         ({"kind": "Ranking", "judgement": {}, "comparison": 3}, "Ranking"),
         ({"kind": "Demonstration", "completion": "c"}, "Demonstration"),
+        (broken(ranks=3), "Ranking"),
         ({"kind": "Text", "txt": "t"}, "Text"),
         ({"kind": "Prompt", "content": 5}, "Prompt"),
         ({"kind": "Prompt", "content": [{"role": "user"}]}, "Prompt"),
@@ -92,8 +93,14 @@ def test_forcing_a_split_moves_records_too(write):
         assert load(path + "?split=test", want, "valid") == []
 
 
-def test_a_comparison_alone_is_a_prompt(write):
+def test_a_comparison_alone_is_a_prompt_and_no_ranking_without_a_fitting_answer(write):
     path = write("records.jsonl", [to_json(Comparison(PROMPT, RANKING.comparison.candidates))])
     assert load(path, Prompt, None) == [PROMPT]
+    skipped = to_json(Ranking(RANKING.comparison, Judgement(RANKING.comparison.id, "ann", {}, outcome="skipped")))
+    with pytest.raises(UserError, match="1 x questions that were not answered"):
+        load(write("skipped.jsonl", [skipped]), Ranking, None)
+    with pytest.raises(UserError, match="ranks other candidates than comparison"):
+        other = Judgement(RANKING.comparison.id, "eve", {"nobody": 1, "noone": 2})
+        load(write("other.jsonl", [to_json(RANKING.comparison), to_json(other)]), Ranking, None)
     with pytest.raises(UserError, match="holds comparisons, which cannot be read as ratings"):
         load(path, Rating, None)

@@ -76,7 +76,7 @@ def test_a_folder_passes_over_files_in_no_known_format(write, tmp_path, caplog):
     write("a.jsonl", PAIRS[:2])
     write("b.jsonl", [{"colour": "red"}])
     assert len(load(str(tmp_path), Ranking, None)) == 2 and "b.jsonl" in caplog.text
-    with pytest.raises(UserError, match="b.jsonl"):
+    with pytest.raises(UserError, match=r"b\.jsonl"):
         load(str(tmp_path / "b.jsonl"), Ranking, None)
 
 

@@ -68,6 +68,8 @@ def named(source: Source) -> Callable[[type, str | None, int | None], list[Any]]
     name, colon, seed = source.name.partition(":")
     if name not in NAMED:
         return None
+    if source.format or source.split or source.rename:
+        raise UserError(f"{name} is embedded in heed: it takes no options behind a question mark")
     if colon and not seed.isdigit():
         raise UserError(f"{source.name}: after the colon there should be a world seed, a whole number")
     module = import_module(NAMED[name])

@@ -7,6 +7,7 @@ their prompts and their text, texts their first words, and ratings of one prompt
 from collections.abc import Callable, Iterable, Iterator
 from itertools import chain, islice
 
+from heed.errors import UserError
 from heed.language.datasets.build import first_words, ranking
 from heed.records import Comparison, Demonstration, Judgement, Prompt, Ranking, Rating, Record, Text
 
@@ -87,7 +88,9 @@ def rankings(records: Iterable[Record]) -> Iterator[Ranking]:
             answers.append(record)
         elif isinstance(record, Rating):
             groups.setdefault((record.prompt.id, record.labeler), []).append(record)
-    yield from (Ranking(asked[j.comparison_id], j) for j in answers if j.comparison_id in asked and j.ranks)
+    for answer in answers:
+        if answer.outcome == "answered" and answer.comparison_id in asked:
+            yield joined(asked[answer.comparison_id], answer)
     for ratings in groups.values():
         if len(ratings) > 1:
             yield ranking(
@@ -97,6 +100,13 @@ def rankings(records: Iterable[Record]) -> Iterator[Ranking]:
                 labeler=ratings[0].labeler,
                 made_by=[r.candidate.made_by for r in ratings],
             )
+
+
+def joined(comparison: Comparison, answer: Judgement) -> Ranking:
+    """The question beside its answer; UserError where the answer ranks other candidates than were shown."""
+    if set(answer.ranks) != {c.id for c in comparison.candidates}:
+        raise UserError(f"judgement {answer.id!r} ranks other candidates than comparison {comparison.id!r} shows")
+    return Ranking(comparison, answer)
 
 
 def overall(rating: Rating) -> float:

@@ -40,8 +40,9 @@ def parts(source: Source) -> list[Part]:
     """The parts of a source of files or a hub name, with the split that each one's name says."""
     path = Path(source.name)
     if not path.exists() and not is_hub_name(source.name):
-        around = [p.name for p in path.parent.iterdir()] if path.parent.is_dir() else []
-        raise UserError(f"no dataset, file or folder {source.name!r}{nearest(path.name, [*around, *NAMED])}")
+        around = [p.name for p in path.parent.iterdir() if files.kind_of(p)] if path.parent.is_dir() else []
+        hint = nearest(path.name, [*around, *NAMED])
+        raise UserError(f"no dataset, file or folder {source.name!r}{hint if len(hint) < 200 else ''}")
     if path.exists() or not is_hub_name(source.name):
         # Only the names below the folder count: /data/test/pairs.jsonl handed in by itself says nothing of its split.
         named = {p: p.relative_to(path).as_posix() if path.is_dir() else p.name for p in files.find(path)}

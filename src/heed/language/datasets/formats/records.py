@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 from heed.errors import UserError
-from heed.language.datasets.row import Row
+from heed.language.datasets.row import Row, Skip
 from heed.records import KINDS, Comparison, Judgement, Ranking, Record, from_json
 
 TITLE = "heed records"
@@ -22,13 +22,15 @@ def read(row: Row) -> Iterator[Record]:
     kind = row.text("kind")
     try:
         record = from_json(row.values)
+        faulty = fault(record)
     except KeyError as error:
         raise row.wrong(f"kind ({kind})", f"a record with {error}") from None
     except (TypeError, AttributeError) as error:
         raise UserError(f"{row.place}: not a {kind} as heed writes it ({error})") from None
-    faulty = fault(record)
     if faulty:
         raise UserError(f"{row.place}: {faulty}")
+    if isinstance(record, Ranking) and record.judgement.outcome != "answered":
+        raise Skip("questions that were not answered")
     if row.rule.forced:
         record = moved(record, row)
     yield record

@@ -69,6 +69,7 @@ def pair(row: Row) -> Iterator[Ranking | Rating]:
     better, worse = next(names for names in SCORES if row.get(names[0], None) is not None)
     scores = [row.number(better), row.number(worse)]
     gap = scores[0] - scores[1]
-    yield replace(found, judgement=replace(found.judgement, strength=gap if gap >= 0 else None))
+    judgement = replace(found.judgement, strength=gap if gap >= 0 else None, labeler=row.name("labeler", "gpt-4"))
+    yield replace(found, judgement=judgement)
     for candidate, value in zip(found.comparison.candidates, scores, strict=True):
         yield rating(found.prompt, candidate.text, {"overall": value}, 1.0, 10.0, labeler="gpt-4")
