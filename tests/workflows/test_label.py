@@ -171,6 +171,7 @@ def test_figures_by_hand(folder):
 def test_wrong_settings_are_named(folder, more, message):
     with pytest.raises(UserError, match=message):
         label(folder, **more)
+    assert label(folder, reward_function="rewards_of_test_label:brevity")["answers"] == 150, "a mistake leaves nothing"
 
 
 def test_answers_under_other_settings_are_not_mixed(folder):

@@ -10,6 +10,7 @@ import re
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import Field
@@ -52,16 +53,17 @@ def run(settings: LabelSettings) -> dict[str, Any]:
     if re.match(r"\w+://[^/@]*:[^/]*@", settings.store):
         raise UserError("store: its password would be saved with the run; put it into PGPASSWORD or ~/.pgpass instead")
     comparisons = read_samples(settings.samples)
-    run = Run(settings.output_dir, settings)
-    if run.summary is not None:
-        return run.summary
-    with open_store(settings.store or run.dir / "store.db", overlap=settings.overlap) as store:
+    crowd = make_crowd(settings) if settings.by == "synthetic" else []
+    with open_store(settings.store or Path(settings.output_dir) / "store.db", overlap=settings.overlap) as store:
+        run = Run(settings.output_dir, settings)  # after all that can be wrong, so that nothing is left of a mistake
+        if run.summary is not None:
+            return run.summary
         with run.phase("label"):
-            answer = from_people if settings.by == "human" else from_functions
-            judgements, scores = answer(settings, comparisons, store)
+            judgements, scores = from_functions(settings, comparisons, store, crowd) if crowd \
+                else (from_people(settings, comparisons, store), {})
         figures = summarise(comparisons, judgements, scores)
         write_groups(store.rankings(), run.dir / "rankings.jsonl")
-    return run.finish({**figures, "seconds": round(run.seconds, 2)}, samples=settings.samples, store=settings.store)
+    return run.finish({**figures, "seconds": round(run.seconds, 2)}, samples=settings.samples, store=store.database.name)
 
 
 def read_samples(path: str) -> list[Comparison]:
@@ -80,13 +82,9 @@ def read_samples(path: str) -> list[Comparison]:
     return list(found.values())
 
 
-def from_functions(
-    settings: LabelSettings, comparisons: Sequence[Comparison], store
-) -> tuple[list[Judgement], dict[str, list[float]]]:
-    """Answers of synthetic labelers, now in the store, and the true scores by comparison."""
+def make_crowd(settings: LabelSettings) -> list:
+    """The synthetic labelers, called synthetic-1, synthetic-2, ..."""
     from heed.feedback.labelers import labeler_class
-    from heed.feedback.labelers.synthetic import score_candidates
-    from heed.training.progress import Progress
 
     if not settings.reward_function:
         raise UserError("by=synthetic needs reward_function=module:function")
@@ -94,13 +92,22 @@ def from_functions(
         raise UserError(f"overlap = {settings.overlap} wants more labelers than labelers = {settings.labelers}")
     score = resolve_function(settings.reward_function, "reward_function")
     manners = settings.model_dump(include={"noise", "mistakes", "tie_threshold", "skip", "biases", "seed"})
-    crowd = [labeler_class(settings.by)(score, name=f"synthetic-{i + 1}", **manners) for i in range(settings.labelers)]
+    return [labeler_class("synthetic")(score, name=f"synthetic-{i + 1}", **manners) for i in range(settings.labelers)]
+
+
+def from_functions(
+    settings: LabelSettings, comparisons: Sequence[Comparison], store, crowd: Sequence
+) -> tuple[list[Judgement], dict[str, list[float]]]:
+    """Answers of synthetic labelers, now in the store, and the true scores by comparison."""
+    from heed.feedback.labelers.synthetic import score_candidates
+    from heed.training.progress import Progress
+
     for labeler in crowd:
         store.introduce(labeler.name, "synthetic")
     given = {(j.comparison_id, j.labeler): j.id for j in store.judgements()}
     judgements, truth, bar = [], {}, Progress("label", len(comparisons), unit="comparison")
     for some in _parts(comparisons):
-        scores = score_candidates(score, some)
+        scores = score_candidates(crowd[0].score, some)
         truth |= {c.id: s for c, s in zip(some, scores, strict=True) if None not in s}
         new = [labeler.judge(c, s) for c, s in zip(some, scores, strict=True) for labeler in _asked(c, crowd, settings)]
         for judgement in new:
@@ -114,14 +121,12 @@ def from_functions(
     return judgements, truth
 
 
-def from_people(
-    settings: LabelSettings, comparisons: Sequence[Comparison], store
-) -> tuple[list[Judgement], dict[str, list[float]]]:
+def from_people(settings: LabelSettings, comparisons: Sequence[Comparison], store) -> list[Judgement]:
     """Answers of people, as soon as each comparison has `overlap` of them that are no skips."""
     from heed.feedback.labelers import labeler_class
     from heed.training.progress import Progress
 
-    people = labeler_class(settings.by)(store)
+    people = labeler_class("human")(store)
     people.ask(comparisons)
     bar = Progress("label", settings.overlap * len(comparisons), unit="answer")
     latest: dict[tuple[str, str], Judgement] = {}
@@ -132,7 +137,7 @@ def from_people(
         bar.advance(done - bar.done)
         if done == bar.total:
             bar.close()
-            return list(latest.values()), {}
+            return list(latest.values())
         time.sleep(settings.poll_seconds)
 
 
