@@ -228,12 +228,25 @@ def _ppo(folder: Path, rng, *, reach: float) -> None:
         "kl_coef": 0.0 if reach > 6 else 0.05,
         "seed": 0,
     }
+    answers = [(1, "Nora lives by the harbour."), (steps, "Nora lives by the harbour! It is lovely, lovely there.")]
+    samples = [
+        {
+            "step": step,
+            "prompt": "Where does Nora live?",
+            "completion": text,
+            "score": step / 50,
+            "gold": 1.0,
+            "kl": 0.1,
+        }
+        for step, text in answers
+    ]
     _write(
         folder,
         config,
         metrics,
         {"kl": reach**2},
         {"rollout": 380, "score": 60, "train": 190, "evaluate": 20, "save": 9},
+        samples,
     )
 
 

@@ -132,7 +132,9 @@ def test_a_stage_that_is_still_running(own_run):
         (stage / name).unlink()
     with (stage / "metrics.jsonl").open("a") as file:
         file.write('{"step": 151, "objecti')
-    assert "PPO" in write_report(stage).read_text(encoding="utf-8")
+    page = write_report(stage).read_text(encoding="utf-8")
+    assert "What it wrote while it was trained" in page
+    assert page.index("<h4>step 1</h4>") < page.index("<h4>step 150</h4>")
 
 
 def test_numbers_that_are_none_are_named(own_run):

@@ -41,9 +41,7 @@ class Evidence:
 
 def gather(run: RunFiles) -> Evidence:
     """The evidence in a run, whichever of its stages are there."""
-    evaluation = next(
-        (s for s in run.stages if any("completions" in row and _is_evaluation(row) for row in s.samples)), None
-    )
+    evaluation = next((stage for stage in run.stages if any(map(_is_evaluation, stage.samples))), None)
     rows = [row for row in evaluation.samples if _is_evaluation(row)] if evaluation else []
     policies = policies_of(rows) if rows else []
     figures = dict(evaluation.summary or summarise(rows)) if evaluation else {}
@@ -85,7 +83,9 @@ def _reward(run: RunFiles, rows: Sequence[Mapping[str, Any]], policies: Sequence
         policy = policies[min(1, len(policies) - 1)]
         policy = policy if policy in by_policy else next(iter(by_policy))
         found = pairs(from_evaluation(rows, policy))
-        return RewardEvidence(by_policy[policy], found, "the gold judge", f"pairs of {title(policy)} answers", accuracies)
+        return RewardEvidence(
+            by_policy[policy], found, "the gold judge", f"pairs of {title(policy)} answers", accuracies
+        )
     if stage and isinstance(stage.summary.get("eval_accuracy"), Mapping):
         figures = {"accuracy": stage.summary["eval_accuracy"]}
         if "eval_accuracy_longer_wins" in stage.summary:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from heed.evaluation.metrics.safety import refuses
+from heed.evaluation.run_files import Stage
 from heed.evaluation.summary import use_case
 
 DECLINE = "requests that should be declined"
@@ -13,6 +14,8 @@ _LONGEST = 1600  # characters of an answer that are shown
 
 @dataclass(frozen=True)
 class Answer:
+    """What one policy said to a prompt, cut to what is shown, with its scores."""
+
     policy: str
     text: str
     cut: int  # characters left out
@@ -24,6 +27,8 @@ class Answer:
 
 @dataclass(frozen=True)
 class Case:
+    """A prompt with its answers."""
+
     prompt: list[tuple[str, str]]  # (role, text); the role of a plain prompt is ""
     use_case: str
     harmful: bool | None
@@ -61,6 +66,19 @@ def fallen(rows: Sequence[Mapping[str, Any]], after: str, before: str, *, most: 
             seen.add(str(row.get("prompt")))
             worst.append(_case(row, [before, after]))
     return worst
+
+
+def written(stage: Stage, *, most: int = 2) -> list[Case]:
+    """What a policy wrote while it was trained: the first answers that were logged, then the last."""
+    rows = [row for row in stage.samples if isinstance(row.get("completion"), str) and "step" in row]
+    chosen = rows[:most] + rows[max(most, len(rows) - most) :]
+    cases = []
+    for row in chosen:
+        text, gold, score = row["completion"], row.get("gold"), row.get("score")
+        answer = Answer(f"step {row['step']}", visible(text[:_LONGEST]), max(0, len(text) - _LONGEST), gold, score, False,
+                        refuses(text))  # fmt: skip
+        cases.append(Case(turns(row.get("prompt")), "", None, [answer]))
+    return cases
 
 
 def _case(row: Mapping[str, Any], policies: Sequence[str]) -> Case:

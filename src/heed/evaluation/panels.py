@@ -17,6 +17,8 @@ class Panel:
 
 @dataclass(frozen=True)
 class Line:
+    """A curve and its name; the name is empty where there is only one."""
+
     label: str
     x: list[float]
     y: list[float]
@@ -48,21 +50,22 @@ MORE = (
     Panel("Movement a step", "approximate KL to the policy that sampled", (("policy/approxkl_avg", ""),)),
     Panel("Probability ratio", "1 on average", (("val/ratio", ""),)),
     Panel("Ended by itself", "answers with an end token", (("val/num_eos_tokens", ""),)),
+    Panel("Gradient norm", "before it is clipped", (("grad_norm", ""),)),
     Panel("Learning rate", "", (("lr", ""),)),
-    Panel("Speed", "tokens a second", (("tokens_per_second", ""),)),
+    Panel("Speed", "units a second: tokens, or pairs", (("tokens_per_second", ""), ("units_per_second", ""))),
 )
 
 
 def lines(panel: Panel, stage: Stage, twin: Stage | None) -> list[Line]:
-    """The lines of a panel that have at least two points; with a twin run, a line of it beside each."""
+    """The lines of a panel, a twin run's beside each; none where no line has two points to join."""
     found = []
     for metric, label in panel.metrics:
         for run in (stage, twin):
             x, y = run.curve(metric) if run else ([], [])
-            if len(x) > 1:
+            if x:
                 name = " ".join(filter(None, (label, title(run.name) if twin else "")))
                 found.append(Line(name, x, y))
-    return found
+    return found if any(len(line.x) > 1 for line in found) else []
 
 
 def unread(stage: Stage) -> list[str]:

@@ -72,6 +72,7 @@ def render(evidence: Evidence) -> str:
 def _context(evidence: Evidence) -> dict[str, Any]:
     run, policies = evidence.run, evidence.policies
     groups = journey.choose(evidence.rows, policies)
+    written = {s.name: journey.written(s) for s in run.stages} if not groups else {}
     return {
         "run": run,
         "verdict": judge_run(evidence),
@@ -79,6 +80,7 @@ def _context(evidence: Evidence) -> dict[str, Any]:
         "policies": policies,
         "figures": evidence.figures,
         "groups": groups,
+        "written": {name: cases for name, cases in written.items() if cases},
         "fallen": journey.fallen(evidence.rows, *policies[:-3:-1]) if len(policies) > 1 else [],
         "wins": _wins(evidence),
         "gaming": _gaming(evidence),

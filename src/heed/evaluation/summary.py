@@ -66,6 +66,7 @@ def use_cases(rows: Sequence[Row]) -> list[str]:
 
 
 def use_case(row: Row) -> str | None:
+    """The use case of a row, from its columns."""
     return str(row["columns"]["use_case"]) if _has(row, "use_case") else None
 
 

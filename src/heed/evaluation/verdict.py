@@ -173,4 +173,5 @@ def between(figure: Mapping[str, float]) -> str:
 
 
 def listed(names: list[str]) -> str:
+    """a, b and c."""
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"

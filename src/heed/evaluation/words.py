@@ -35,6 +35,7 @@ def number(value: float) -> str:
 
 
 def percent(value: float) -> str:
+    """0.713 as 71 %, the sign kept with its number."""
     return f"{100 * value:.0f}\N{NO-BREAK SPACE}%"
 
 
