@@ -10,8 +10,10 @@ import pytest
 from fake_run import HOSTILE
 
 from heed.errors import UserError
+from heed.evaluation.evidence import Evidence
 from heed.evaluation.journey import choose, fallen, visible
-from heed.evaluation.report import write_report
+from heed.evaluation.report import _wins, write_report
+from heed.evaluation.run_files import RunFiles
 
 VOID = {"meta", "link", "br", "img", "hr", "input"}
 
@@ -160,6 +162,24 @@ def test_broken_files_are_named(own_run, tmp_path):
         write_report(tmp_path / "empty")
     with pytest.raises(UserError, match="no run folder"):
         write_report(tmp_path / "nowhere")
+
+
+def test_win_rates_are_listed_from_the_end_of_the_story():
+    def figure(value: float) -> dict:
+        return {"value": value, "low": value - 0.1, "high": value + 0.1, "n": 50}
+
+    names = ["sft_vs_base", "ppo_vs_base", "ppo_vs_sft", "ppo_vs_sft/open_qa", "ppo_no_kl_vs_ppo"]
+    figures = {f"win_rate/gold/{name}": figure(0.6) for name in names}
+    figures["length_controlled/gold/ppo_vs_sft"] = figure(0.55)
+    found = Evidence(RunFiles("x", []), [], ["base", "sft", "ppo", "ppo_no_kl"], figures, None, {})
+    assert [(win.name, win.indent) for win in _wins(found)] == [
+        ("PPO over SFT", False),
+        ("at equal length", True),
+        ("open qa", True),
+        ("PPO over Base", False),
+        ("SFT over Base", False),
+        ("PPO without KL over PPO", False),
+    ]
 
 
 def row(i: int, case: str, sft: float, ppo: float, harmful: bool = False) -> dict:

@@ -52,6 +52,17 @@ def test_gaming_beside_the_main_run_does_not_condemn_it():
     assert "PPO without KL games its reward" in verdict.lead
 
 
+def test_a_run_without_kl_alone_is_judged_itself():
+    found = {"ppo_no_kl": Overoptimisation("gamed", 50, 1.2, 0.1, 2.0, 0.1)}
+    assert judge_run(evidence({}, found, policies=[])).headline == "PPO without KL is gaming its reward"
+
+
+def test_a_policy_without_kl_is_not_the_end_of_the_story():
+    figures = {"win_rate/gold/ppo_vs_sft": won(0.7, 0.6, 0.8), "win_rate/gold/ppo_no_kl_vs_ppo": won(0.1, 0.05, 0.2)}
+    verdict = judge_run(evidence(figures, policies=["sft", "ppo", "ppo_no_kl"]))
+    assert verdict.headline == "PPO improves on SFT"
+
+
 def test_use_cases_that_lose_are_named():
     figures = {"win_rate/gold/ppo_vs_sft": won(0.7, 0.6, 0.8)}
     figures |= {

@@ -38,6 +38,16 @@ class Evidence:
     reward: RewardEvidence | None
     gaming: dict[str, Overoptimisation]
 
+    @property
+    def journey(self) -> list[str]:
+        """The policies of the story: those without KL, which are there for comparison, left out."""
+        return [policy for policy in self.policies if not policy.endswith("_no_kl")] or self.policies
+
+    @property
+    def main_gaming(self) -> dict[str, Overoptimisation]:
+        """`gaming` without the runs without KL that are there for comparison; alone, such a run is the main one."""
+        return {name: found for name, found in self.gaming.items() if not name.endswith("_no_kl")} or self.gaming
+
 
 def gather(run: RunFiles) -> Evidence:
     """The evidence in a run, whichever of its stages are there."""

@@ -6,12 +6,13 @@ No network, no script; all words from models and files are escaped, hidden chara
 import json
 import os
 from dataclasses import dataclass
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
 from heed import __version__
 from heed.evaluation import journey, panels, words
-from heed.evaluation.evidence import Evidence, curve, gather
+from heed.evaluation.evidence import Evidence, Figures, curve, gather
 from heed.evaluation.run_files import RunFiles, Stage, read_run
 from heed.evaluation.verdict import between, gaming_sentence, judge_run, with_interval
 
@@ -81,7 +82,8 @@ def _context(evidence: Evidence) -> dict[str, Any]:
         "figures": evidence.figures,
         "groups": groups,
         "written": {name: cases for name, cases in written.items() if cases},
-        "fallen": journey.fallen(evidence.rows, *policies[:-3:-1]) if len(policies) > 1 else [],
+        "story": evidence.journey,
+        "fallen": journey.fallen(evidence.rows, *evidence.journey[:-3:-1]) if len(evidence.journey) > 1 else [],
         "wins": _wins(evidence),
         "gaming": _gaming(evidence),
         "reward": evidence.reward,
@@ -95,7 +97,7 @@ def _context(evidence: Evidence) -> dict[str, Any]:
 
 def _tiles(evidence: Evidence) -> list[tuple[str, str, str]]:
     """The few figures to remember: (label, value, what it is)."""
-    figures, policies, tiles = evidence.figures, evidence.policies, []
+    figures, policies, tiles = evidence.figures, evidence.journey, []
     if len(policies) > 1:
         before, after = policies[-2:]
         for judge, who in (("gold", "gold judge"), ("proxy", "reward model")):
@@ -112,7 +114,7 @@ def _tiles(evidence: Evidence) -> list[tuple[str, str, str]]:
     kl = figures.get(f"kl/{policies[-1]}") if policies else None
     if kl:
         tiles.append(("Distance moved", words.number(kl["value"]), "nats of KL from the reference"))
-    main = [found for name, found in evidence.gaming.items() if not name.endswith("_no_kl")]
+    main = list(evidence.main_gaming.values())
     if main:
         value = {"gamed": "yes", "worse": "got worse", "sound": "no sign", "unclear": "unclear"}[main[-1].verdict]
         tiles.append(("Gaming the reward", value, "gold against proxy, by the rule below"))
@@ -125,23 +127,29 @@ def _after_comma(figure: dict[str, Any]) -> str:
 
 def _wins(evidence: Evidence) -> list[WinRow]:
     """Every policy against those before it, the latest first; the use cases of the latest against the one before."""
-    figures, policies, rows = evidence.figures, evidence.policies, []
-    for i in range(len(policies) - 1, 0, -1):
-        for j in range(i - 1, -1, -1):
-            name = f"{policies[i]}_vs_{policies[j]}"
-            gold, proxy = (figures.get(f"win_rate/{judge}/{name}") for judge in ("gold", "proxy"))
-            if not (gold or proxy):
-                continue
-            rows.append(WinRow(f"{words.title(policies[i])} over {words.title(policies[j])}", gold, proxy))
-            length = [figures.get(f"length_controlled/{judge}/{name}") for judge in ("gold", "proxy")]
-            if i == len(policies) - 1 and j == i - 1:
-                rows += [WinRow("at equal length", *length, indent=True)] if any(length) else []
-                cases = [k.split("/", 3)[3] for k in figures if k.startswith(f"win_rate/gold/{name}/")]
-                cases = cases or [k.split("/", 3)[3] for k in figures if k.startswith(f"win_rate/proxy/{name}/")]
-                for case in cases:
-                    pair = (figures.get(f"win_rate/{judge}/{name}/{case}") for judge in ("gold", "proxy"))
-                    rows.append(WinRow(case.replace("_", " "), *pair, indent=True))
+    figures, story, rows = evidence.figures, evidence.journey, []
+    pairs = [(after, before) for before, after in combinations(evidence.policies, 2)][::-1]
+    for after, before in sorted(pairs, key=lambda pair: not set(pair) <= set(story)):
+        name = f"{after}_vs_{before}"
+        found = _both(figures, "win_rate", name)
+        if not any(found):
+            continue
+        rows.append(WinRow(f"{words.title(after)} over {words.title(before)}", *found))
+        if [before, after] == story[-2:]:
+            length = _both(figures, "length_controlled", name)
+            rows += [WinRow("at equal length", *length, indent=True)] if any(length) else []
+            cases = dict.fromkeys(
+                key.split("/", 3)[3] for key in figures if key.split("/")[2:3] == [name] and key.count("/") > 2
+            )
+            rows += [
+                WinRow(c.replace("_", " "), *_both(figures, "win_rate", f"{name}/{c}"), indent=True) for c in cases
+            ]
     return rows
+
+
+def _both(figures: Figures, kind: str, name: str) -> tuple[Any, Any]:
+    """A figure by the gold judge and by the reward model."""
+    return figures.get(f"{kind}/gold/{name}"), figures.get(f"{kind}/proxy/{name}")
 
 
 def _gaming(evidence: Evidence) -> dict[str, Any] | None:

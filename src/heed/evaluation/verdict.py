@@ -31,8 +31,8 @@ class Verdict:
 
 def judge_run(evidence: Evidence) -> Verdict:
     """The verdict on a run."""
-    run, figures, policies = evidence.run, evidence.figures, evidence.policies
-    gamed = [title(n) for n, found in evidence.gaming.items() if found.verdict == "gamed" and not n.endswith("_no_kl")]
+    run, figures, policies = evidence.run, evidence.figures, evidence.journey
+    gamed = [title(name) for name, found in evidence.main_gaming.items() if found.verdict == "gamed"]
     judge = next((j for j in ("gold", "proxy") if any(name.startswith(f"win_rate/{j}/") for name in figures)), None)
     if judge is None or len(policies) < 2:
         headline, tone = f"{listed([title(stage.name) for stage in run.stages])}: not compared yet", "plain"
