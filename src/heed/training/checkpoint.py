@@ -9,16 +9,17 @@ import json
 import os
 import shutil
 from pathlib import Path
-from typing import Any
-
-from torch import Tensor
+from typing import TYPE_CHECKING, Any
 
 from heed.errors import RunError, UserError
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 PREFIX = "step-"
 
 
-def save(folder: Path, step: int, tensors: dict[str, Tensor], state: dict[str, Any], *, keep: int = 2) -> Path:
+def save(folder: Path, step: int, tensors: dict[str, "Tensor"], state: dict[str, Any], *, keep: int = 2) -> Path:
     """Write checkpoint `step` under `folder`, then drop all but the newest `keep`."""
     from safetensors.torch import save_file
 
@@ -32,7 +33,7 @@ def save(folder: Path, step: int, tensors: dict[str, Tensor], state: dict[str, A
     return target
 
 
-def latest(folder: Path) -> tuple[dict[str, Tensor], dict[str, Any]] | None:
+def latest(folder: Path) -> "tuple[dict[str, Tensor], dict[str, Any]] | None":
     """Tensors and state of the newest whole checkpoint, or None where there is none."""
     from safetensors import SafetensorError
     from safetensors.torch import load_file

@@ -11,16 +11,18 @@ import time
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from heed import __version__
 from heed.config import Settings, dump
 from heed.errors import RunError, UserError
 from heed.training import checkpoint
 from heed.training.distributed import Ranks
-from heed.training.learner import Learner
 from heed.training.progress import Progress
 from heed.training.tracking import JsonLines, make_trackers
+
+if TYPE_CHECKING:
+    from heed.training.learner import Learner
 
 FREE = {"output_dir", "report_to", "logging_steps", "save_steps", "save_total_limit"}  # may differ when a run goes on
 
@@ -41,10 +43,8 @@ class Run:
         self.step, self.before = 0, 0.0
         self.began = time.monotonic()
         self.report_to, self.trackers = report_to or [], []
-        if self.summary is None and self.ranks.first:
-            checkpoint.write_file(self.dir / "config.yaml", dump(settings))
 
-    def resume(self, learners: Mapping[str, Learner], *, total: int, name: str) -> dict[str, Any]:
+    def resume(self, learners: "Mapping[str, Learner]", *, total: int, name: str) -> dict[str, Any]:
         """Put `learners` where the newest checkpoint left them; returns the state saved with it ({} at the start)."""
         found = checkpoint.latest(self.dir / "checkpoints")
         state: dict[str, Any] = {}
@@ -63,6 +63,7 @@ class Run:
 
     def open(self, step: int = 0) -> None:
         """Open the trackers; lines of metrics.jsonl and samples.jsonl after `step` are cut off."""
+        checkpoint.write_file(self.dir / "config.yaml", dump(self.settings))  # now that they were found to be good
         self.metrics = JsonLines(self.dir / "metrics.jsonl", step)
         self.samples = JsonLines(self.dir / "samples.jsonl", step)
         self.trackers = make_trackers(self.report_to, self.dir)
@@ -91,7 +92,7 @@ class Run:
         for tracker in (self.metrics, *self.trackers):
             tracker.log(row, step=step)
 
-    def save(self, learners: Mapping[str, Learner], step: int, state: Mapping[str, Any], *, keep: int) -> None:
+    def save(self, learners: "Mapping[str, Learner]", step: int, state: Mapping[str, Any], *, keep: int) -> None:
         """A checkpoint from which `resume` goes on."""
         if not self.ranks.first:
             return
@@ -106,6 +107,7 @@ class Run:
 
     def finish(self, summary: Mapping[str, Any], **lineage: Any) -> dict[str, Any]:
         """Final figures, where it came from, where the time went; the stage is done after this."""
+        checkpoint.write_file(self.dir / "config.yaml", dump(self.settings))
         checkpoint.write_file(self.dir / "time.json", json.dumps({k: round(v, 3) for k, v in self.phases.items()}))
         parents = {"heed": __version__, "seconds": round(self.seconds, 2), **lineage}
         checkpoint.write_file(self.dir / "lineage.json", json.dumps(parents, indent=1))

@@ -15,7 +15,9 @@ class JsonLines:
         self.path = path
         kept = []
         if path.exists():
-            for line in path.read_text(encoding="utf-8").splitlines():
+            for line in path.read_text(encoding="utf-8").split("\n"):  # not splitlines: text may hold other separators
+                if not line:
+                    continue
                 try:
                     row = json.loads(line)
                 except ValueError:

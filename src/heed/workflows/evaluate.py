@@ -169,4 +169,4 @@ def text_figures(settings: Evaluate) -> dict[str, Any]:
 
 def rows_of(folder: str | Path) -> list[dict[str, Any]]:
     """The rows of an evaluate stage's samples.jsonl."""
-    return [json.loads(line) for line in (Path(folder) / "samples.jsonl").read_text(encoding="utf-8").splitlines()]
+    return [json.loads(line) for line in (Path(folder) / "samples.jsonl").read_text(encoding="utf-8").split("\n") if line]

@@ -83,7 +83,7 @@ def needs(stages: Mapping[str, Mapping[str, Any]], name: str) -> set[str]:
             if stage not in stages:
                 raise UserError(f"stage {name!r}: {text!r} speaks of a stage that is not there{nearest(stage, stages)}")
             found.add(stage)
-    return found
+    return found - {name}
 
 
 def _inherited(stages: Mapping[str, Mapping[str, Any]], name: str) -> dict[str, Any]:

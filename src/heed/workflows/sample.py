@@ -84,9 +84,10 @@ class Writer:
                             seed=seed_of("sample", s.seed, number))
         ids = encode_prompts(self.tokenizer, prompts, min(s.max_prompt_length, self.room))
         for prompt, group in zip(prompts, self.engine.generate(ids, sampling), strict=True):
-            completions = [{"id": content_id("completion", prompt.id, str(s.model), str(s.seed), str(k)), "tokens": c.tokens,
-                            "text": decode(self.tokenizer, c.tokens), "logprob": sum(c.logprobs), "finished": c.finished}
-                           for k, c in enumerate(group)]
+            texts = [decode(self.tokenizer, c.tokens) for c in group]
+            completions = [{"id": content_id("completion", prompt.id, str(s.model), str(s.seed), str(k), text), "text": text,
+                            "tokens": c.tokens, "logprob": sum(c.logprobs), "finished": c.finished}
+                           for k, (c, text) in enumerate(zip(group, texts, strict=True))]
             yield {"prompt": to_json(prompt), "completions": completions, "made_by": str(s.model),
                    "sampling": asdict(sampling)}
 
@@ -123,7 +124,7 @@ def _whole_chunks(path: Path, chunks: list[list[Prompt]]) -> int:
     import json
 
     lines: dict[int, int] = {}
-    for line in path.read_text(encoding="utf-8").splitlines() if path.exists() else []:
+    for line in path.read_text(encoding="utf-8").split("\n")[:-1] if path.exists() else []:
         try:
             row = json.loads(line)
         except ValueError:
@@ -135,6 +136,6 @@ def _whole_chunks(path: Path, chunks: list[list[Prompt]]) -> int:
 def _figures(path: Path) -> dict[str, float]:
     import json
 
-    rows = [c for line in path.read_text(encoding="utf-8").splitlines() for c in json.loads(line)["completions"]]
+    rows = [c for line in path.read_text(encoding="utf-8").split("\n")[:-1] for c in json.loads(line)["completions"]]
     return {"completions": len(rows), "mean_length": sum(len(c["tokens"]) for c in rows) / len(rows),
             "finished": sum(c["finished"] for c in rows) / len(rows)}

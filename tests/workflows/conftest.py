@@ -1,0 +1,68 @@
+"""A journey small enough for a test: forty texts, a model of a few thousand parameters, a reward anyone can check."""
+
+import json
+import random
+
+import pytest
+import torch
+
+torch.set_num_threads(1)
+
+NAMES, THINGS = ["Ann", "Ben", "Cat", "Dan"], ["boat", "shell", "rope", "net"]
+TINY = {"hidden_size": 16, "intermediate_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2,
+        "max_position_embeddings": 96}
+
+
+def write(path, rows):
+    """Rows as jsonl."""
+    path.write_text("".join(json.dumps(r) + "\n" for r in rows), encoding="utf-8")
+    return str(path)
+
+
+@pytest.fixture(scope="session")
+def data(tmp_path_factory):
+    """texts, demonstrations, prompts and rankings as files."""
+    place, rng = tmp_path_factory.mktemp("data"), random.Random(0)
+    texts = [f"{rng.choice(NAMES)} has a {rng.choice(THINGS)}. {rng.choice(NAMES)} sees the {rng.choice(THINGS)}." for _ in range(200)]
+    chats = [{"prompt": [{"role": "user", "content": f"What has {n} today, number {i}?"}],
+              "completion": [{"role": "assistant", "content": f"{n} has a {rng.choice(THINGS)}."}]}
+             for i in range(12) for n in NAMES]
+    ranked = [{"prompt": c["prompt"], "chosen": c["completion"],
+               "rejected": [{"role": "assistant", "content": c["completion"][0]["content"] + " And more, and more."}]}
+              for c in chats]
+    return {"texts": write(place / "texts.jsonl", [{"text": t} for t in texts]),
+            "demonstrations": write(place / "demonstrations.jsonl", chats),
+            "rankings": write(place / "rankings.jsonl", ranked), "place": place}
+
+
+@pytest.fixture(scope="session")
+def base(data):
+    """A pretrained tiny model."""
+    from heed.workflows import pretrain
+
+    out = data["place"] / "pretrain"
+    pretrain.run(pretrain.Pretrain(output_dir=str(out), dataset=data["texts"], architecture=TINY, vocab_size=320, max_length=24,
+                                   batch_size=8, max_steps=6))
+    return str(out / "model")
+
+
+@pytest.fixture(scope="session")
+def sft(data, base):
+    """The tiny model, fine-tuned on the answers."""
+    from heed.workflows import sft
+
+    out = data["place"] / "sft"
+    sft.run(sft.SFTSettings(output_dir=str(out), model=base, dataset=data["demonstrations"], max_length=80, batch_size=8,
+                            max_steps=6, learning_rate=1e-2))
+    return str(out / "model")
+
+
+@pytest.fixture(scope="session")
+def reward(data, sft):
+    """A reward model that was told that short answers are better."""
+    from heed.workflows import reward
+
+    out = data["place"] / "reward"
+    reward.run(reward.Reward(output_dir=str(out), model=sft, dataset=data["rankings"], max_length=80, batch_size=8,
+                             max_steps=8, learning_rate=1e-2, shift_prompts=16, max_completion_length=12))
+    return str(out / "model")
