@@ -94,7 +94,7 @@ def test_artifacts_are_hugging_faces_own(sft, reward, data):
 
 def test_ppo_shortens_answers_when_short_is_good(data, sft, rewards, tmp_path):
     settings = ppo_settings(data, sft, tmp_path / "ppo", reward_functions=[f"{rewards}:short"], gold=f"{rewards}:short",
-                            total_episodes=512, rollout_batch_size=64, micro_batch=64, learning_rate=1e-2, kl_coef=0.0,
+                            total_episodes=1536, rollout_batch_size=64, micro_batch=64, learning_rate=2e-2, kl_coef=0.0,
                             critic="shared", save_steps=0)
     ppo.run(settings)
     rows = jsonl(tmp_path / "ppo" / "metrics.jsonl")
