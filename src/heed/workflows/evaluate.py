@@ -5,9 +5,7 @@ rates, rewards and KL come with 95 % intervals clustered by prompt.  The reward 
 reference, ranked by the gold judge without noise.
 """
 
-import json
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 from heed.errors import UserError
@@ -45,10 +43,11 @@ def run(settings: Evaluate) -> dict[str, Any]:
         if settings.gold is None and settings.reward_model is None:
             raise UserError("evaluate needs a judge: gold (module:function), reward_model (a directory), or both")
         run.open()
-        rows = Answers(settings, run).rows()
+        answers = Answers(settings, run)
+        rows = answers.rows()
         for row in rows:
             run.samples.log(row, step=0)
-        figures = summarise(rows) | reward_model_figures(settings, rows) | text_figures(settings)
+        figures = summarise(rows) | reward_model_figures(settings, rows, answers.reference) | text_figures(settings)
         run.finish(figures, models=settings.models, reward_model=settings.reward_model, dataset=settings.dataset)
     print(table(run.summary))
     return run.summary
@@ -128,29 +127,14 @@ class Answers:
         return torch.cat([a - b for a, b in parts]).tolist()
 
 
-def reward_model_figures(settings: Evaluate, rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """Does the reward model order the reference's answers as the gold judge does?"""
-    from heed.evaluation.metrics.calibration import calibration
-    from heed.evaluation.metrics.preference import pairwise_accuracy
+def reward_model_figures(settings: Evaluate, rows: Sequence[dict[str, Any]], reference: str) -> dict[str, Any]:
+    """Does the reward model order the reference's answers as the gold judge does, without any labeler's noise?"""
+    from heed.evaluation.rankings import from_evaluation, summarise_rankings
 
     if not (settings.gold and settings.reward_model and settings.num_generations > 1):
         return {}
-    name = settings.reference or list(settings.models)[min(1, len(settings.models) - 1)]
-    better, worse, ids, lengths = [], [], [], []
-    for row in rows:
-        gold, proxy, tokens = (row[k][name] for k in ("gold", "proxy", "tokens"))
-        for a in range(len(gold)):
-            for b in range(len(gold)):
-                if gold[a] > gold[b]:
-                    better, worse = [*better, proxy[a]], [*worse, proxy[b]]
-                    lengths.append((tokens[a], tokens[b]))
-                    ids.append(row["prompt_id"])
-    if not ids:
-        return {}
-    figures = {"reward_model_accuracy": pairwise_accuracy(better, worse, ids).summary(),
-               "longer_wins_accuracy": pairwise_accuracy(*map(list, zip(*lengths, strict=True)), ids).summary()}
-    found = calibration([a - b for a, b in zip(better, worse, strict=True)], [1.0] * len(better))
-    return figures | {"reward_model_ece": found.ece, "reward_model_ece_null_95": found.null_95}
+    figures = summarise_rankings(from_evaluation(rows, reference))
+    return {f"reward_model/{name}": value for name, value in figures.items()}
 
 
 def text_figures(settings: Evaluate) -> dict[str, Any]:
@@ -165,8 +149,3 @@ def text_figures(settings: Evaluate) -> dict[str, Any]:
     texts = load_texts(settings.texts, "valid", 200)
     return {f"perplexity/{name}": text_loss(Policy(load_policy(path)), load_tokenizer(path), texts, 128, 32)["perplexity"]
             for name, path in settings.models.items()}
-
-
-def rows_of(folder: str | Path) -> list[dict[str, Any]]:
-    """The rows of an evaluate stage's samples.jsonl."""
-    return [json.loads(line) for line in (Path(folder) / "samples.jsonl").read_text(encoding="utf-8").split("\n") if line]
