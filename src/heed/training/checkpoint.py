@@ -48,18 +48,18 @@ def latest(folder: Path) -> "tuple[dict[str, Tensor], dict[str, Any]] | None":
 
 def replace_folder(target: Path, write) -> Path:
     """Have `write(place)` fill a folder, then put it at `target` in one rename; on any error nothing is left behind."""
-    target.parent.mkdir(parents=True, exist_ok=True)
-    place = target.with_name(f".{target.name}.{os.getpid()}.part")
-    shutil.rmtree(place, ignore_errors=True)
-    place.mkdir()
+    from safetensors import SafetensorError
+
+    place = _beside(target)
     try:
+        place.mkdir()
         write(place)
         for file in place.rglob("*"):
             if file.is_file():
                 _flush(file)
-    except OSError as error:
+    except (OSError, SafetensorError) as error:
         shutil.rmtree(place, ignore_errors=True)
-        raise RunError(f"could not write {target}: {error.strerror or error}; what was there before is kept") from error
+        raise _unwritten(target, error) from error
     except BaseException:
         shutil.rmtree(place, ignore_errors=True)
         raise
@@ -76,15 +76,14 @@ def replace_folder(target: Path, write) -> Path:
 
 def write_file(target: Path, text: str) -> None:
     """Replace a small file in one rename."""
-    target.parent.mkdir(parents=True, exist_ok=True)
-    place = target.with_name(f".{target.name}.{os.getpid()}.part")
+    place = _beside(target)
     try:
         place.write_text(text, encoding="utf-8")
         _flush(place)
         os.replace(place, target)
     except OSError as error:
         place.unlink(missing_ok=True)
-        raise RunError(f"could not write {target}: {error.strerror or error}; what was there before is kept") from error
+        raise _unwritten(target, error) from error
 
 
 def refuse_pickle(path: str | Path) -> None:
@@ -104,7 +103,26 @@ def refuse_pickle(path: str | Path) -> None:
 
 
 def _complete(folder: Path) -> list[Path]:
-    return sorted(p for p in folder.glob(f"{PREFIX}*") if (p / "state.json").is_file()) if folder.is_dir() else []
+    """Oldest first; by number, because the seventh digit would sort before the sixth."""
+    found = [p for p in folder.glob(f"{PREFIX}*") if p.name.removeprefix(PREFIX).isdigit() and (p / "state.json").is_file()]
+    return sorted(found, key=lambda p: int(p.name.removeprefix(PREFIX)))
+
+
+def _beside(target: Path) -> Path:
+    """Where to write what will become `target`; what killed processes left there is removed."""
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise _unwritten(target, error) from error
+    for pattern in (f".{target.name}.*.part", f".{target.name}.*.old"):
+        for left in target.parent.glob(pattern):
+            shutil.rmtree(left, ignore_errors=True) if left.is_dir() else left.unlink(missing_ok=True)
+    return target.with_name(f".{target.name}.{os.getpid()}.part")
+
+
+def _unwritten(target: Path, error: Exception) -> RunError:
+    reason = getattr(error, "strerror", None) or error
+    return RunError(f"could not write {target}: {reason}; what was there before is kept")
 
 
 def _flush(path: Path) -> None:

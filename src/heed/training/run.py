@@ -7,6 +7,7 @@ summary.json is written last: a folder that has it is done, and the same command
 
 import contextlib
 import json
+import math
 import time
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
@@ -107,6 +108,10 @@ class Run:
 
     def finish(self, summary: Mapping[str, Any], **lineage: Any) -> dict[str, Any]:
         """Final figures, where it came from, where the time went; the stage is done after this."""
+        wrong = [name for name, x in summary.items() if isinstance(x, float) and not math.isfinite(x)]
+        if wrong:
+            raise RunError(f"{wrong[0]} is {summary[wrong[0]]} in the end: training has diverged (a lower learning rate is "
+                           f"the usual cure); the checkpoints are in {self.dir / 'checkpoints'}")
         checkpoint.write_file(self.dir / "config.yaml", dump(self.settings))
         checkpoint.write_file(self.dir / "time.json", json.dumps({k: round(v, 3) for k, v in self.phases.items()}))
         parents = {"heed": __version__, "seconds": round(self.seconds, 2), **lineage}

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from heed.errors import UserError, nearest
+from heed.training.checkpoint import write_file
 
 
 class JsonLines:
@@ -14,21 +15,18 @@ class JsonLines:
     def __init__(self, path: Path, step: int = 0):
         self.path = path
         kept = []
-        if path.exists():
-            for line in path.read_text(encoding="utf-8").split("\n"):  # not splitlines: text may hold other separators
-                if not line:
-                    continue
-                try:
-                    row = json.loads(line)
-                except ValueError:
-                    break  # the line that was being written when the process was killed
-                if row.get("step", 0) > step:
-                    break
-                kept.append(line + "\n")
-        path.parent.mkdir(parents=True, exist_ok=True)
-        self.file = path.open("w", encoding="utf-8")
-        self.file.writelines(kept)
-        self.file.flush()
+        for line in path.read_bytes().split(b"\n") if path.exists() else []:  # not splitlines: text may hold U+2028
+            try:
+                row = json.loads(line) if line else None
+            except ValueError:
+                break  # the line that was being written when the process was killed, perhaps in the middle of a letter
+            if not isinstance(row, dict):
+                continue
+            if row.get("step", 0) > step:
+                break
+            kept.append(line.decode() + "\n")
+        write_file(path, "".join(kept))  # in one rename: killed here, nothing is lost
+        self.file = path.open("a", encoding="utf-8")
 
     def log(self, metrics: Mapping[str, Any], *, step: int) -> None:
         self.file.write(json.dumps({"step": step, **metrics}, ensure_ascii=False) + "\n")

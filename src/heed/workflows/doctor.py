@@ -97,7 +97,7 @@ def check_run(folder: Path) -> list:
 
 def _metrics(path: Path) -> list[dict[str, float]]:
     rows = []
-    for line in path.read_text(encoding="utf-8").split("\n")[:-1] if path.exists() else []:
+    for line in path.read_text("utf-8", "replace").split("\n")[:-1] if path.exists() else []:
         try:
             rows.append(json.loads(line))
         except ValueError:

@@ -124,7 +124,7 @@ def _whole_chunks(path: Path, chunks: list[list[Prompt]]) -> int:
     import json
 
     lines: dict[int, int] = {}
-    for line in path.read_text(encoding="utf-8").split("\n")[:-1] if path.exists() else []:
+    for line in path.read_text("utf-8", "replace").split("\n")[:-1] if path.exists() else []:
         try:
             row = json.loads(line)
         except ValueError:
