@@ -7,6 +7,7 @@ An unknown key stops with the nearest known one; a value of the wrong type says 
 import dataclasses
 import importlib
 import inspect
+import os
 import re
 import typing
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -38,7 +39,7 @@ def make(kind: type[S], values: Mapping[str, Any], where: str = "settings") -> S
 
 
 def read_recipe(path: str | Path) -> dict[str, Any]:
-    """The mapping in a YAML recipe."""
+    """The mapping in a YAML recipe; `${NAME}` in a text is the environment variable of that name."""
     import yaml
 
     path = Path(path)
@@ -51,7 +52,25 @@ def read_recipe(path: str | Path) -> dict[str, Any]:
         raise UserError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from None
     if not isinstance(recipe, dict):
         raise UserError(f"{path}: expected `key: value` lines, found {type(recipe).__name__}")
-    return recipe
+    return expanded(recipe, str(path))
+
+
+def expanded(value: Any, where: str) -> Any:
+    """`value` with every `${NAME}` in its texts replaced from the environment; UserError for one that is not set."""
+    if isinstance(value, Mapping):
+        return {k: expanded(v, f"{where}: {k}" if ": " not in where else f"{where}.{k}") for k, v in value.items()}
+    if isinstance(value, list):
+        return [expanded(v, where) for v in value]
+    if not isinstance(value, str):
+        return value
+
+    def found(match: re.Match[str]) -> str:
+        if match[1] not in os.environ:
+            raise UserError(f"{where}: the environment variable {match[1]} in {value!r} is not set; "
+                            f"give it before the command, as in {match[1]}=... heed ...")
+        return os.environ[match[1]]
+
+    return re.sub(r"\$\{(\w+)\}", found, value)
 
 
 def override(values: Mapping[str, Any], assignments: Sequence[str]) -> dict[str, Any]:

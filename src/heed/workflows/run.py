@@ -12,6 +12,7 @@ Each stage is a process of its own; stages that do not wait for each other run s
 are done are not done again: killed and started again, the run goes on where it stopped.
 """
 
+import importlib
 import os
 import subprocess
 import sys
@@ -20,7 +21,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from heed.config import Settings
+from heed.config import Settings, make
 from heed.errors import RunError, UserError, nearest
 from heed.workflows import VERBS
 
@@ -43,6 +44,7 @@ def run(settings: RunSettings) -> dict[str, Any]:
     folder = run_dir(settings.model_dump())
     stages = {name: resolve(settings.model_dump(), name) for name in settings.stages}
     waits = {name: needs(settings.stages, name) for name in stages}
+    check(stages)
     folder.mkdir(parents=True, exist_ok=True)
     began = time.monotonic()
     _run_all(folder, stages, waits, settings.jobs)
@@ -67,11 +69,24 @@ def stage_settings(recipe: Mapping[str, Any], verb: str, where: str) -> dict[str
 
 
 def resolve(recipe: Mapping[str, Any], name: str) -> tuple[str, dict[str, Any]]:
-    """(verb, settings) of a stage: `like` followed, "@" paths made real, output_dir and seed filled in."""
+    """(verb, settings) of a stage: `like` followed, "@" paths made real, output_dir and seed (where it has one) filled in."""
     values = _inherited(recipe["stages"], name)
     verb = values.pop("verb", name)
     values = _real_paths(values, str(run_dir(recipe)))
-    return verb, {"output_dir": str(run_dir(recipe) / name), "seed": recipe.get("seed", 0), **values}
+    filled = {"output_dir": str(run_dir(recipe) / name), "seed": recipe.get("seed", 0)}
+    return verb, {k: v for k, v in filled.items() if k in _kind(name, verb).model_fields} | values
+
+
+def check(stages: Mapping[str, tuple[str, dict[str, Any]]]) -> None:
+    """Reads the settings of every stage before the first one begins: a slip in the last is not found hours later."""
+    for name, (verb, values) in stages.items():
+        make(_kind(name, verb), values, f"stage {name!r}")
+
+
+def _kind(name: str, verb: str) -> type[Settings]:
+    if verb not in VERBS or verb == "run":
+        raise UserError(f"stage {name!r}: there is no verb {verb!r}{nearest(verb, set(VERBS) - {'run'})}")
+    return importlib.import_module(VERBS[verb][0]).SETTINGS
 
 
 def needs(stages: Mapping[str, Mapping[str, Any]], name: str) -> set[str]:
@@ -145,8 +160,6 @@ def _run_all(folder: Path, stages: Mapping[str, tuple[str, dict[str, Any]]], wai
 def _start(folder: Path, name: str, verb: str, values: Mapping[str, Any]) -> subprocess.Popen:
     import yaml
 
-    if verb not in VERBS or verb == "run":
-        raise UserError(f"stage {name!r}: there is no verb {verb!r}{nearest(verb, VERBS)}")
     recipe = folder / f".{name}.yaml"
     recipe.write_text(yaml.safe_dump(dict(values), sort_keys=False), encoding="utf-8")
     print(f"run: {name} begins", flush=True)
