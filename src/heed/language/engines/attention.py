@@ -26,6 +26,19 @@ def layer_windows(config: PretrainedConfig) -> list[int | None]:
     return windows
 
 
+def attend(query: Tensor, key: Tensor, value: Tensor, mask: Tensor, scaling: float) -> Tensor:
+    """[rows, key heads, query heads that share one, d] over [rows, key heads, columns, d], in the keys' dtype.
+
+    `mask` [rows, 1, 1, columns] is added to the scores.  The result is in the query's dtype.
+    """
+    dtype, query = query.dtype, query.to(key.dtype)
+    if query.is_cuda:
+        return scaled_dot_product_attention(query, key, value, attn_mask=mask, scale=scaling).to(dtype)
+    # Two batched products stream through the cache; the fused kernel of the CPU takes up to twice as long.
+    scores = torch.matmul(query * scaling, key.transpose(2, 3)).add_(mask)
+    return torch.matmul(scores.softmax(-1), value).to(dtype)
+
+
 def decode_attention(
     module: nn.Module,
     query: Tensor,
@@ -42,20 +55,15 @@ def decode_attention(
     """
     sliding = extra.get("sliding_window") is not None
     mask = attention_mask[:, -1:] if sliding else attention_mask[:, :1]
-    dtype, query = query.dtype, query.to(key.dtype)
     with torch.autocast(query.device.type, enabled=False):
         if any(extra.get(name) is not None for name in ("softcap", "s_aux", "position_bias")):
             own = sys.modules[type(module).__module__].eager_attention_forward
-            return own(module, query, key, value, mask, scaling=scaling, **extra)[0].to(dtype), None
+            out = own(module, query.to(key.dtype), key, value, mask, scaling=scaling, **extra)[0]
+            return out.to(query.dtype), None
         rows, heads, _, width = query.shape
         grouped = query.reshape(rows, key.shape[1], -1, width)  # query heads beside the key head that they share
-        scaling = width**-0.5 if scaling is None else scaling
-        if query.is_cuda:
-            out = scaled_dot_product_attention(grouped, key, value, attn_mask=mask, scale=scaling)
-        else:  # two batched products stream through the cache; the fused kernel of the CPU takes up to twice as long
-            scores = torch.matmul(grouped * scaling, key.transpose(2, 3)).add_(mask)
-            out = torch.matmul(scores.softmax(-1), value)
-    return out.reshape(rows, 1, heads, value.shape[-1]).to(dtype), None
+        out = attend(grouped, key, value, mask, width**-0.5 if scaling is None else scaling)
+    return out.reshape(rows, 1, heads, value.shape[-1]), None
 
 
 AttentionInterface.register(DECODE, decode_attention)

@@ -31,15 +31,19 @@ class Attention:
         configs = [m.config for m in model.modules() if isinstance(getattr(m, "config", None), PretrainedConfig)]
         self._configs = {id(c): c for c in configs}.values()
         self._found = [c._attn_implementation for c in self._configs]
-        first = model.config._attn_implementation
+        self._used = first = model.config._attn_implementation
         # Training may have its own function in place, which need not understand padding or a cache.
         self.stock = first if first in STOCK else "sdpa" if model._supports_sdpa else "eager"
 
     def use(self, name: str) -> None:
-        for config in self._configs:
-            config._attn_implementation = name
+        """From now on they look up `name`."""
+        if name != self._used:
+            self._used = name
+            for config in self._configs:
+                config._attn_implementation = name
 
     def restore(self) -> None:
+        """As they were found."""
         for config, name in zip(self._configs, self._found, strict=True):
             config._attn_implementation = name
 

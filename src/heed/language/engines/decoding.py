@@ -11,6 +11,7 @@ from transformers.cache_utils import DynamicCache
 
 from heed.language.engines.attention import DECODE
 from heed.language.engines.borrowed import Attention
+from heed.language.engines.llama_step import LlamaStep
 from heed.language.engines.sampler import pick, uniforms
 from heed.language.engines.slots import SlotCache
 from heed.protocols import Completion, Sampling
@@ -31,7 +32,8 @@ class Row:
 class Decoding:
     """`samples` completions of each prompt by `model`, at most `slots` at once, ended by the ids `eos`.
 
-    `cache_dtype` is that of keys and values.  The model must be `borrowed`, with `attention`.
+    `cache_dtype` is that of keys and values; `written_out` takes LlamaStep in place of the model's forward.
+    The model must be `borrowed`, with `attention` and `autocast`.
     """
 
     def __init__(
@@ -46,6 +48,8 @@ class Decoding:
         slots: int,
         eos: list[int],
         cache_dtype: torch.dtype,
+        autocast: torch.dtype | None,
+        written_out: bool,
     ):
         self.model, self.attention, self.prompts, self.sampling = model, attention, prompts, sampling
         self.eos = torch.tensor(eos, dtype=torch.long, device=model.device)
@@ -61,6 +65,7 @@ class Decoding:
         slots = min(slots, len(self.queue))
         limit = longest + sampling.max_tokens
         self.cache = SlotCache(slots, limit + limit // 16 + 16, windows, model.device, cache_dtype, column=longest - 1)
+        self.written_out = LlamaStep(model, self.cache, autocast) if written_out else None
         # By row and column, like the cache.  Uniforms are drawn for all of a completion when it begins.
         width = self.cache.limit + 1
         self.starts = torch.zeros(slots, dtype=torch.long, device=model.device)
@@ -131,11 +136,14 @@ class Decoding:
     def forward(self) -> Tensor:
         """Logits [rows, vocab] after the token at the present column, which is put into the cache."""
         cache, count = self.cache, len(self.rows)
+        tokens, positions = self.tokens[:count, cache.column], cache.column - self.starts[:count]
+        if self.written_out is not None:
+            return self.written_out(tokens, positions)
         self.attention.use(DECODE)
         return self.model(
-            input_ids=self.tokens[:count, cache.column, None],
+            input_ids=tokens[:, None],
             attention_mask=cache.show(),
-            position_ids=(cache.column - self.starts[:count])[:, None],
+            position_ids=positions[:, None],
             past_key_values=cache,
             use_cache=True,
         ).logits[:, -1]

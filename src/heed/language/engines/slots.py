@@ -61,8 +61,8 @@ class SlotCache(Cache):
         """Called by the attention modules: keys and values [rows, heads, 1, head_dim] in, those of all columns out."""
         keys, values = self._stores(layer_idx, key_states, value_states)
         keys, values = keys[: self.rows], values[: self.rows]
-        keys[:, :, self.column] = key_states[:, :, 0]
-        values[:, :, self.column] = value_states[:, :, 0]
+        keys.narrow(2, self.column, 1).copy_(key_states)
+        values.narrow(2, self.column, 1).copy_(value_states)
         return keys, values
 
     def get_seq_length(self, layer_idx: int = 0) -> int:
