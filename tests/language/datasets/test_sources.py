@@ -169,6 +169,11 @@ def test_demonstrations_as_prompts_keep_the_reference_and_as_texts_the_whole_con
 def test_texts_as_prompts_to_continue(write):
     path = write("x.jsonl", [{"text": "Once upon a time there was a small red boat at sea."}])
     assert load(path, Prompt, None)[0].content == "Once upon a time there was a small"
+    assert load(f"{path}?opening=2", Prompt, None)[0].content == "Once upon"
+    with pytest.raises(UserError, match="opening should be a number of words, not 'two'"):
+        load(f"{path}?opening=two", Prompt, None)
+    with pytest.raises(UserError, match="takes no options"):
+        load("seal_bay?opening=2", Prompt)
     assert first_words("  two  words ") == "  two  words" and first_words("") == ""
 
 

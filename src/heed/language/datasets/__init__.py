@@ -47,7 +47,7 @@ def load(source: str, want: type, split: str | None = "train", limit: int | None
     count = Count()
     for reading in readings(parsed):
         room = None if limit is None else limit - len(found)
-        found += islice(convert(count.records(reading, split), want), room)
+        found += islice(convert(count.records(reading, split), want, parsed.opening), room)
         if len(found) == limit:
             break
     else:
@@ -68,7 +68,7 @@ def named(source: Source) -> Callable[[type, str | None, int | None], list[Any]]
     name, colon, seed = source.name.partition(":")
     if name not in NAMED:
         return None
-    if source.format or source.split or source.rename:
+    if source != Source(source.name):
         raise UserError(f"{name} is embedded in heed: it takes no options behind a question mark")
     if colon and not seed.isdigit():
         raise UserError(f"{source.name}: after the colon there should be a world seed, a whole number")

@@ -5,6 +5,7 @@ their prompts and their text, texts their first words, and ratings of one prompt
 """
 
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from itertools import chain, islice
 
 from heed.errors import UserError
@@ -14,14 +15,14 @@ from heed.records import Comparison, Demonstration, Judgement, Prompt, Ranking, 
 LOOK = 1000  # records looked at before deciding that a file does not hold the wanted kind itself
 
 
-def convert(records: Iterable[Record], want: type) -> Iterator[Record]:
-    """The records as `want`; nothing comes out where no record can be read so."""
+def convert(records: Iterable[Record], want: type, opening: int = 8) -> Iterator[Record]:
+    """The records as `want`; nothing comes out where no record can be read so.  `opening` words of a text are a prompt."""
     records = iter(records)
     first = list(islice(records, LOOK))
     if any(isinstance(r, want) for r in first):
         found: Iterator[Record] = (r for r in chain(first, records) if isinstance(r, want))
     else:
-        found = CONVERSIONS[want](chain(first, records))
+        found = {**CONVERSIONS, Prompt: partial(prompts, opening=opening)}[want](chain(first, records))
     return distinct(found) if want is Prompt else found
 
 
@@ -34,17 +35,17 @@ def distinct(prompts: Iterable[Prompt]) -> Iterator[Prompt]:
             yield prompt
 
 
-def prompts(records: Iterable[Record]) -> Iterator[Prompt]:
-    """What was asked, of every record that was asked anything."""
+def prompts(records: Iterable[Record], opening: int) -> Iterator[Prompt]:
+    """What was asked, of every record that was asked anything; the first words of a text."""
     for record in records:
         if isinstance(record, Prompt):
             yield record
         elif isinstance(record, Text):
-            yield Prompt(first_words(record.text), split=record.split)
+            yield Prompt(first_words(record.text, opening), split=record.split)
         elif isinstance(record, Demonstration):
             prompt = record.prompt
             yield Prompt(prompt.content, {"reference": record.completion, **prompt.columns}, prompt.split, prompt.id)
-        elif isinstance(record, Ranking | Rating | Comparison):
+        elif isinstance(record, Ranking | Rating | Comparison) and record.prompt.content:
             yield record.prompt
 
 
@@ -121,7 +122,6 @@ def ratings(records: Iterable[Record]) -> Iterator[Rating]:
 
 CONVERSIONS: dict[type, Callable[[Iterable[Record]], Iterator[Record]]] = {
     Text: texts,
-    Prompt: prompts,
     Demonstration: demonstrations,
     Ranking: rankings,
     Rating: ratings,

@@ -4,6 +4,7 @@ seal_bay:7      data/pairs.jsonl.gz      data/      Anthropic/hh-rlhf
 pairs.jsonl?format=trl            read as this format, whatever it looks like
 pairs.jsonl?split=hash            ignore file names and split columns: divide by a hash of the prompt
 pairs.jsonl?prompt=question       the column that heed calls `prompt` is called `question` there
+stories.txt?opening=16            where texts are read as prompts to continue, these are their first 16 words (else 8)
 """
 
 import re
@@ -26,6 +27,7 @@ class Source:
     format: str | None = None
     split: str | None = None
     rename: dict[str, str] = field(default_factory=dict)  # column there -> column here
+    opening: int = 8  # words of a text that are the prompt to continue it
 
 
 def parse(source: str) -> Source:
@@ -44,7 +46,10 @@ def parse(source: str) -> Source:
         raise UserError(f"{source}: unknown format {form!r}{nearest(form, FORMATS)}")
     if split is not None and split not in SPLITS:
         raise UserError(f"{source}: unknown split {split!r}{nearest(split, SPLITS)}")
-    return Source(name, form, split, {there: here for here, there in options.items()})
+    opening = options.pop("opening", "8")
+    if not opening.isdigit() or int(opening) < 1:
+        raise UserError(f"{source}: opening should be a number of words, not {opening!r}")
+    return Source(name, form, split, {there: here for here, there in options.items()}, int(opening))
 
 
 def is_hub_name(name: str) -> bool:

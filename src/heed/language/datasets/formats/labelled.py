@@ -3,14 +3,14 @@
     aclImdb/{train,test}/{pos,neg,unsup}/<id>_<stars>.txt     IMDb reviews (Maas et al. 2011), 1 to 10 stars
     {text | sentence, label: 0 or 1}                          SST-2 and the hub's IMDb; -1 is no label
 
-Each text is a Text, a Rating of that text as the answer to an empty prompt, and its first words are a Prompt to continue.
+Each text is a Text, and a Rating of that text as the answer to an empty prompt.
 """
 
 import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from heed.language.datasets.build import first_words, rating
+from heed.language.datasets.build import rating
 from heed.language.datasets.row import Row, Skip
 from heed.language.datasets.splits import SplitRule, named_split
 from heed.records import Prompt, Rating, Text, content_id
@@ -35,8 +35,8 @@ def matches(values: Mapping[str, Any]) -> bool:
     return "label" in values and ("text" in values or "sentence" in values) and "prompt" not in values
 
 
-def read(row: Row) -> Iterator[Text | Rating | Prompt]:
-    """The text, its rating where it is labelled, and its opening."""
+def read(row: Row) -> Iterator[Text | Rating]:
+    """The text, and its rating where it is labelled."""
     if "label" in row.values:
         text = row.text("text" if "text" in row.values else "sentence")
         label = row.whole("label")
@@ -57,4 +57,3 @@ def read(row: Row) -> Iterator[Text | Rating | Prompt]:
     yield Text(text, split)
     if score is not None:
         yield rating(Prompt("", {}, split, content_id(text)), text, score, low, high)
-    yield Prompt(first_words(text), {}, split)
