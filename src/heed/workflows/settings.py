@@ -3,6 +3,7 @@
 from typing import Literal
 
 from heed.config import Settings
+from heed.errors import UserError
 
 
 class Output(Settings):
@@ -67,6 +68,8 @@ def open_run(verb: str, settings: Offline):
     from heed.training.run import Run
 
     run = Run(settings.output_dir, settings, report_to=settings.report_to)
+    if settings.processes > settings.batch_size:
+        raise UserError(f"processes = {settings.processes} is more than the batch_size = {settings.batch_size} rows they share")
     if run.summary is None:
         run.ranks = join(verb, dump(settings), settings.output_dir, settings.processes)
     return run

@@ -1,0 +1,104 @@
+"""The folder of a stage: what it holds when done, and that it never goes on under other settings."""
+
+import json
+
+import pytest
+import yaml
+from training_world import make_batch, make_model, squared
+
+from heed.config import Settings
+from heed.errors import RunError, UserError
+from heed.training.learner import Learner, Part
+from heed.training.run import Run, guard
+
+
+class Stage(Settings):
+    output_dir: str
+    learning_rate: float = 0.1
+    save_steps: int = 5
+    names: list[str] = []
+
+
+def open_run(tmp_path, **changes):
+    return Run(str(tmp_path / "stage"), Stage(output_dir=str(tmp_path / "stage"), **changes))
+
+
+def test_a_finished_stage_has_its_files_and_is_not_done_again(tmp_path):
+    run = open_run(tmp_path)
+    assert run.summary is None
+    run.open()
+    with run.phase("train"):
+        run.log({"loss": 1.0}, step=1)
+    run.finish({"loss": 0.5, "accuracy": {"value": 0.7, "low": 0.6, "high": 0.8, "n": 9}}, parent="gpt2")
+    folder = tmp_path / "stage"
+    assert sorted(p.name for p in folder.iterdir()) == [
+        "config.yaml", "lineage.json", "metrics.jsonl", "samples.jsonl", "summary.json", "time.json"]
+    assert json.loads((folder / "lineage.json").read_text())["parent"] == "gpt2"
+    assert set(json.loads((folder / "time.json").read_text())) == {"train"}
+    assert yaml.safe_load((folder / "config.yaml").read_text())["learning_rate"] == 0.1
+    assert open_run(tmp_path).summary == run.summary
+
+
+def test_other_settings_are_refused_and_named(tmp_path):
+    open_run(tmp_path).open()
+    with pytest.raises(UserError, match=r"holds a run with learning_rate = 0.1, now 0.2: give another output_dir, or remove"):
+        open_run(tmp_path, learning_rate=0.2)
+    with pytest.raises(UserError, match=r"learning_rate = 0.1, now 0.2 \(and 1 more settings differ\)"):
+        open_run(tmp_path, learning_rate=0.2, names=["x"])
+
+
+def test_settings_that_change_no_result_may_differ(tmp_path):
+    open_run(tmp_path).open()
+    open_run(tmp_path, save_steps=7)
+
+
+def test_a_mistake_leaves_nothing_behind(tmp_path):
+    """A run that was opened only in order to be refused must not block the next one."""
+    open_run(tmp_path, learning_rate=-1)
+    assert not (tmp_path / "stage").exists()
+
+
+def test_a_file_in_its_place_is_said(tmp_path):
+    (tmp_path / "stage").write_text("")
+    with pytest.raises(UserError, match="is a file; expected a folder"):
+        open_run(tmp_path)
+
+
+@pytest.mark.parametrize("bad", [float("nan"), float("inf")])
+def test_a_figure_that_is_no_number_is_no_result(tmp_path, bad):
+    run = open_run(tmp_path)
+    run.open()
+    with pytest.raises(RunError, match=r"eval_loss is .* in the end: training has diverged"):
+        run.finish({"tokens": 3, "eval_loss": bad})
+    assert not (tmp_path / "stage" / "summary.json").exists()
+
+
+def test_it_goes_on_from_its_checkpoint_with_its_clock_and_its_curve(tmp_path):
+    def steps(run, learner, first, last):
+        for step in range(first, last):
+            run.log(learner.step(Part(make_batch(seed=step), squared)), step=step + 1)
+
+    run, learner = open_run(tmp_path), Learner(make_model(), lr=0.1)
+    assert run.resume({"model": learner}, total=4, name="stage") == {}
+    steps(run, learner, 0, 2)
+    run.phases["train"] = 5.0
+    run.before = 100.0  # as if it had worked for that long
+    run.save({"model": learner}, 2, {"kl": 0.3}, keep=1)
+    steps(run, learner, 2, 3)  # lost: it is killed here
+
+    again, restored = open_run(tmp_path), Learner(make_model(seed=5), lr=0.1)
+    state = again.resume({"model": restored}, total=4, name="stage")
+    assert (again.step, state["kl"], again.phases["train"]) == (2, 0.3, 5.0) and again.seconds >= 100
+    steps(again, restored, 2, 4)
+    rows = [json.loads(line) for line in (tmp_path / "stage" / "metrics.jsonl").read_text().splitlines()]
+    assert [r["step"] for r in rows] == [1, 2, 3, 4]
+
+    whole = Learner(make_model(), lr=0.1)
+    for step, row in enumerate(rows):
+        assert row["loss"] == whole.step(Part(make_batch(seed=step), squared))["loss"], f"step {step}"
+
+
+def test_the_guard_says_why_it_stopped():
+    guard("the KL", 1.0, 2.0, "turn back")
+    with pytest.raises(RunError, match=r"the KL is 3.142, past the limit of 2: turn back"):
+        guard("the KL", 3.14159, 2.0, "turn back")
