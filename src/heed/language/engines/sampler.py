@@ -56,13 +56,11 @@ def pick(logits: Tensor, u: Tensor, sampling: Sampling) -> tuple[Tensor, Tensor]
         return best.indices, best.values - logits.logsumexp(dim=-1)
     if sampling.temperature != 1:
         logits = logits / sampling.temperature
-    kept = truncate(logits, sampling.top_k, sampling.top_p)
-    top = kept.amax(dim=-1, keepdim=True)
-    cumulative = (kept - top).exp_().cumsum(dim=-1)
-    mass = cumulative[:, -1:]
+    probabilities = logits.softmax(dim=-1)
+    whole = sampling.top_k == 0 and sampling.top_p == 1
+    drawn = probabilities if whole else truncate(logits, sampling.top_k, sampling.top_p).softmax(dim=-1)
+    cumulative = drawn.cumsum(dim=-1)
     # Inverse CDF: the first token whose cumulative mass exceeds u * mass.  Just below 1, so that rounding cannot
     # reach the end and land on a token of no probability.
-    token = torch.searchsorted(cumulative, u[:, None].clamp(max=1 - 2**-22) * mass, right=True)
-    chosen = logits.gather(1, token)
-    normaliser = top + mass.log() if kept is logits else logits.logsumexp(dim=-1, keepdim=True)
-    return token[:, 0], (chosen - normaliser)[:, 0]
+    token = torch.searchsorted(cumulative, u[:, None].clamp(max=1 - 2**-22) * cumulative[:, -1:], right=True)
+    return token[:, 0], probabilities.gather(1, token)[:, 0].log()
