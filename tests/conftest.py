@@ -23,7 +23,8 @@ def write(path, rows):
 def data(tmp_path_factory):
     """texts, demonstrations, prompts and rankings as files."""
     place, rng = tmp_path_factory.mktemp("data"), random.Random(0)
-    texts = [f"{rng.choice(NAMES)} has a {rng.choice(THINGS)}. {rng.choice(NAMES)} sees the {rng.choice(THINGS)}." for _ in range(200)]
+    texts = [f"{rng.choice(NAMES)} has a {rng.choice(THINGS)}. {rng.choice(NAMES)} sees the {rng.choice(THINGS)}."
+             for _ in range(200)]
     chats = [{"prompt": [{"role": "user", "content": f"What has {n} today, number {i}?"}],
               "completion": [{"role": "assistant", "content": f"{n} has a {rng.choice(THINGS)}."}]}
              for i in range(12) for n in NAMES]

@@ -44,4 +44,4 @@ def test_one_process_is_no_group(tmp_path):
 def test_shares_cover_everything_once():
     index = torch.arange(11)
     parts = [Ranks(r, 3).share(index).tolist() for r in range(3)]
-    assert sorted(sum(parts, [])) == list(range(11)) and max(map(len, parts)) - min(map(len, parts)) <= 1
+    assert sorted(i for p in parts for i in p) == list(range(11)) and max(map(len, parts)) - min(map(len, parts)) <= 1

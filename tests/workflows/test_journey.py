@@ -8,6 +8,7 @@ import torch
 from safetensors.torch import load_file
 from transformers import AutoModelForCausalLM, AutoModelForSequenceClassification, AutoTokenizer
 
+from heed.config import make
 from heed.errors import RunError, UserError
 from heed.training.run import Run
 from heed.workflows import evaluate, ppo, pretrain, reward, sample, sft
@@ -28,7 +29,7 @@ def rewards(tmp_path, monkeypatch):
 
 
 def ppo_settings(data, sft, out, **changes):
-    return ppo.PPOSettings(**{**dict(
+    return make(ppo.PPOSettings, {**dict(
         output_dir=str(out), model=sft, dataset=data["demonstrations"], max_completion_length=8, total_episodes=24,
         rollout_batch_size=8, micro_batch=4, learning_rate=1e-3, save_steps=1, kl_stop=1e6), **changes})
 
@@ -147,7 +148,8 @@ def test_sampling_goes_on_behind_the_last_whole_chunk(data, sft, tmp_path):
     (tmp_path / "halves" / "summary.json").unlink()
     (tmp_path / "halves" / "samples.jsonl").write_text(whole[: len(whole) // 2])  # as a kill leaves it: a broken line
     sample.run(settings(tmp_path / "halves"))
-    assert (tmp_path / "halves" / "samples.jsonl").read_text() == whole.replace(str(tmp_path / "whole"), str(tmp_path / "halves"))
+    halves = (tmp_path / "halves" / "samples.jsonl").read_text()
+    assert halves == whole.replace(str(tmp_path / "whole"), str(tmp_path / "halves"))
 
 
 def test_evaluate_compares_models_with_intervals(data, base, sft, reward, rewards, tmp_path):
@@ -189,7 +191,7 @@ def test_a_kl_that_explodes_stops_the_run_and_keeps_the_checkpoint(data, sft, re
     ({"model": "runs/nothing/here"}, "no model at"),
     ({"max_completion_length": 500}, "leaves no room"),
     ({"num_generations": 3}, "no multiple of num_generations"),
-    ({"critic": "none"}, "expected separate or shared"),
+    ({"critic": "none"}, "expected 'separate' or 'shared'"),
 ])
 def test_mistakes_are_named(change, message, data, sft, rewards, tmp_path):
     with pytest.raises(UserError, match=message):

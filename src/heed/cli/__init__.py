@@ -117,7 +117,7 @@ def _settings(verb: str, module, config: Path | None, assignments: list[str]):
         from heed.workflows.run import stage_settings
 
         values = stage_settings(values, verb, str(config))
-    return make(module.SETTINGS, override(values, assignments), str(config) if config else f"heed {verb}")
+    return make(module.SETTINGS, override(values, assignments), str(config) if config else verb)
 
 
 def _print_help(verb: str) -> None:

@@ -131,7 +131,9 @@ class Run:
             return
         import yaml
 
-        before, now = yaml.safe_load(old.read_text()) or {}, yaml.safe_load(dump(self.settings))
+        now = yaml.safe_load(dump(self.settings))
+        before = type(self.settings).model_construct().model_dump(mode="json")  # a setting newer than the run had its default
+        before |= yaml.safe_load(old.read_text()) or {}
         changed = sorted(k for k in before.keys() | now.keys() if before.get(k) != now.get(k) and k not in FREE)
         if changed:
             k = changed[0]

@@ -4,6 +4,8 @@
 what you write.
 """
 
+from pydantic import Field, NonNegativeFloat, PositiveInt
+
 from heed.config import Settings
 from heed.records import Message
 
@@ -11,9 +13,9 @@ from heed.records import Message
 class Chat(Settings):
     model: str  # hub name or directory
     system: str = ""  # a system message before the first turn
-    max_completion_length: int = 128  # most tokens a reply
-    temperature: float = 0.7  # 0 is greedy
-    top_p: float = 1.0  # 1 is off
+    max_completion_length: PositiveInt = 128  # most tokens a reply
+    temperature: NonNegativeFloat = 0.7  # 0 is greedy
+    top_p: float = Field(1.0, gt=0, le=1)  # 1 is off
     seed: int = 0  # of the first reply
 
 

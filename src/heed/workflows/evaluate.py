@@ -8,6 +8,8 @@ reference, ranked by the gold judge without noise.
 from collections.abc import Sequence
 from typing import Any
 
+from pydantic import NonNegativeFloat, PositiveInt
+
 from heed.errors import UserError
 from heed.workflows.settings import Output
 
@@ -17,16 +19,16 @@ class Evaluate(Output):
     reference: str | None = None  # name of the model that KL is measured to; default the second of several
     dataset: str  # prompts: a named dataset (seal_bay), a file or folder, a hub name
     split: str = "test"  # which prompts
-    max_prompts: int | None = 400  # how many prompts
-    num_generations: int = 4  # answers of each model to a prompt
-    max_prompt_length: int = 512  # tokens kept of a prompt
-    max_completion_length: int = 64  # most tokens an answer
-    temperature: float = 1.0  # of sampling
+    max_prompts: PositiveInt | None = 400  # how many prompts
+    num_generations: PositiveInt = 4  # answers of each model to a prompt
+    max_prompt_length: PositiveInt = 512  # tokens kept of a prompt
+    max_completion_length: PositiveInt = 64  # most tokens an answer
+    temperature: NonNegativeFloat = 1.0  # of sampling
     gold: str | None = None  # module:function, the judge training never saw
     reward_model: str | None = None  # the proxy that was trained on
     texts: str | None = None  # dataset of texts on whose validation split perplexity is measured
     engine: str = "static_cache"  # who samples
-    micro_batch: int = 32  # answers scored at once
+    micro_batch: PositiveInt = 32  # answers scored at once
 
 
 SETTINGS = Evaluate

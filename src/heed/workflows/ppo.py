@@ -5,7 +5,9 @@ token, and makes PPO epochs over them.  `gold` names a judge that training never
 that a reward being gamed shows.  A step whose KL passes kl_stop ends the run and says why.
 """
 
-from typing import Any
+from typing import Any, Literal
+
+from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt
 
 from heed.algorithms.ppo import PPO
 from heed.errors import UserError
@@ -20,25 +22,25 @@ class PPOSettings(Optimisation):
     gold: str | None = None  # module:function only looked at, never trained on
     dataset: str  # prompts: a named dataset (seal_bay), a file or folder, a hub name
     split: str = "train"  # which prompts
-    max_prompts: int | None = None  # how many prompts to read
-    total_episodes: int = 10_000  # completions in the whole run
-    rollout_batch_size: int = 256  # completions a step
-    num_generations: int = 1  # completions of one prompt in a step
-    max_prompt_length: int = 512  # tokens kept of a prompt
-    max_completion_length: int = 64  # most tokens a completion
-    temperature: float = 1.0  # the policy trained is the one that samples at this temperature
-    kl_coef: float = 0.05  # beta: price of a nat of KL to the reference (N+ 0.05, InstructGPT 0.02)
-    kl_target: float | None = None  # with it the price adapts to hold this KL (Ziegler et al. 2019: 6.0)
-    kl_horizon: int = 10_000  # episodes over which the price adapts
+    max_prompts: PositiveInt | None = None  # how many prompts to read
+    total_episodes: PositiveInt = 10_000  # completions in the whole run
+    rollout_batch_size: PositiveInt = 256  # completions a step
+    num_generations: PositiveInt = 1  # completions of one prompt in a step
+    max_prompt_length: PositiveInt = 512  # tokens kept of a prompt
+    max_completion_length: PositiveInt = 64  # most tokens a completion
+    temperature: PositiveFloat = 1.0  # the policy trained is the one that samples at this temperature
+    kl_coef: NonNegativeFloat = 0.05  # beta: price of a nat of KL to the reference (N+ 0.05, InstructGPT 0.02)
+    kl_target: PositiveFloat | None = None  # with it the price adapts to hold this KL (Ziegler et al. 2019: 6.0)
+    kl_horizon: PositiveInt = 10_000  # episodes over which the price adapts
     kl_stop: float = 200.0  # the run stops where the mean KL of a batch passes this
     missing_eos_penalty: float | None = None  # taken off the score of a completion without EOS (1.0 is usual)
-    critic: str = "separate"  # separate: its own network, from value_model; shared: a head on the policy's trunk
+    critic: Literal["separate", "shared"] = "separate"  # separate: its own network (value_model); shared: a head on the policy
     value_model: str | None = None  # where the critic starts from; default the reward model
     ppo: PPO = PPO()
     pretraining_dataset: str | None = None  # texts for ppo.ptx_coef
-    ema: float = 0.0  # decay of an average of the policy's weights, which is then what is saved (InstructGPT: 0.992)
+    ema: float = Field(0.0, ge=0, lt=1)  # decay of an average of the weights, which is then saved (InstructGPT: 0.992)
     engine: str = "static_cache"  # who samples: static_cache or transformers
-    learning_rate: float = 3e-6
+    learning_rate: NonNegativeFloat = 3e-6
     adam_epsilon: float = 1e-5
 
 
@@ -124,7 +126,8 @@ class Trainer:
         with run.phase("score"):
             judged = self._judge(acted)
         gold = self._gold_scores(acted)
-        figures = {**judged.figures, **({"objective/gold": sum(gold) / len(gold)} if gold else {})}
+        said = [g for g in gold if g is not None]
+        figures = {**judged.figures, **({"objective/gold": sum(said) / len(said)} if said else {})}
         if step % s.logging_steps == 0:
             self._log_samples(acted, judged, gold, step + 1)
         guard("the mean KL to the reference", figures["objective/kl"], s.kl_stop,
@@ -159,12 +162,12 @@ class Trainer:
 
         return resolve_function(self.settings.gold, "gold") if self.settings.gold else None
 
-    def _gold_scores(self, acted) -> list[float]:
+    def _gold_scores(self, acted) -> list[float | None]:
         from heed.language.reward import call_reward_function
 
         return list(call_reward_function(self.gold, acted.prompts, acted.texts)) if self.gold else []
 
-    def _log_samples(self, acted, judged, gold: list[float], step: int, n: int = 4) -> None:
+    def _log_samples(self, acted, judged, gold: list[float | None], step: int, n: int = 4) -> None:
         for i in range(min(n, len(acted.texts))):
             row = {"prompt": acted.prompts[i].trl(), "completion": acted.texts[i], "score": judged.scores[i].item(),
                    "kl": judged.kl[i].item(), **({"gold": gold[i]} if gold else {})}
@@ -175,8 +178,6 @@ class Trainer:
         from heed.language.policy import ActorCritic, ScalarModel
 
         s = self.settings
-        if s.critic not in ("separate", "shared"):
-            raise UserError(f"critic = {s.critic!r}: expected separate or shared")
         if s.critic == "shared":
             return ActorCritic(self.policy, None)
         start = s.value_model or (reward_models[0] if reward_models else None)

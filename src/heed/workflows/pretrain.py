@@ -8,24 +8,26 @@ import math
 import random
 from typing import Any
 
+from pydantic import NonNegativeFloat, NonNegativeInt, PositiveInt
+
 from heed.errors import UserError
-from heed.workflows.settings import Offline, loop_arguments, make_learner, open_run
+from heed.workflows.settings import Offline, Schedule, loop_arguments, make_learner, open_run
 
 
 class Pretrain(Offline):
     dataset: str  # texts: a named dataset (seal_bay), a file or folder, a hub name
     model: str | None = None  # a model to train further; without it a new one is made
     architecture: dict[str, Any] = {}  # of a new model: model_type and keys of its transformers config
-    vocab_size: int = 1024  # of a new tokenizer
-    max_length: int = 128  # tokens in a block
-    max_texts: int | None = None  # how many texts to read
-    learning_rate: float = 3e-3
-    lr_scheduler_type: str = "cosine"  # how the rate falls after warm-up: constant, linear or cosine
-    warmup_ratio: float = 0.03
+    vocab_size: PositiveInt = 1024  # of a new tokenizer
+    max_length: PositiveInt = 128  # tokens in a block
+    max_texts: PositiveInt | None = None  # how many texts to read
+    learning_rate: NonNegativeFloat = 3e-3
+    lr_scheduler_type: Schedule = "cosine"
+    warmup_ratio: NonNegativeFloat = 0.03
     adam_beta2: float = 0.95
-    weight_decay: float = 0.1
-    batch_size: int = 32
-    eval_texts: int = 200  # validation texts the final loss is measured on
+    weight_decay: NonNegativeFloat = 0.1
+    batch_size: PositiveInt = 32
+    eval_texts: NonNegativeInt = 200  # validation texts the final loss is measured on
 
 
 SETTINGS = Pretrain

@@ -4,7 +4,9 @@ Rankings come from a store (`store`) or a dataset (`dataset`: pairs, K-ranked ro
 the SFT model with a fresh head, is trained for one epoch, and is shifted so that the SFT model's own answers score 0.
 """
 
-from typing import Any
+from typing import Any, Literal
+
+from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveInt
 
 from heed.errors import UserError
 from heed.workflows.settings import Offline, loop_arguments, make_learner, open_run
@@ -14,18 +16,18 @@ class Reward(Offline):
     model: str  # hub name or directory of the SFT model to start from
     store: str | None = None  # rankings: path or URL of a store
     dataset: str | None = None  # rankings: a file or folder, a named dataset, a hub name
-    max_length: int = 512  # tokens of prompt and answer together; longer answers are cut at the end
-    max_rows: int | None = None  # how many rankings to read
-    ties: str = "drop"  # tied pairs: drop (InstructGPT) or half (Christiano et al. 2017)
-    normalise: str = "pairs"  # a ranking's loss is divided by its pairs, or by k_choose_2
-    label_smoothing: float = 0.0  # the share of answers taken to be flipped
-    center_rewards_coefficient: float = 0.0  # pulls rewards towards mean 0; 0.01 is usual
+    max_length: PositiveInt = 512  # tokens of prompt and answer together; longer answers are cut at the end
+    max_rows: PositiveInt | None = None  # how many rankings to read
+    ties: Literal["drop", "half"] = "drop"  # tied pairs: drop (InstructGPT) or half (Christiano et al. 2017)
+    normalise: Literal["pairs", "k_choose_2"] = "pairs"  # a ranking's loss is divided by its pairs, or by k_choose_2
+    label_smoothing: float = Field(0.0, ge=0, lt=0.5)  # the share of answers taken to be flipped
+    center_rewards_coefficient: NonNegativeFloat = 0.0  # pulls rewards towards mean 0; 0.01 is usual
     use_margins: bool = False  # how much better the winner was, where that was asked, becomes a margin
-    shift_prompts: int = 256  # prompts whose answers by `model` are given mean reward 0 afterwards
-    max_completion_length: int = 64  # tokens of those answers
-    learning_rate: float = 1e-5
-    batch_size: int = 32  # prompts in an optimizer step (InstructGPT: 64)
-    micro_batch: int = 8  # prompts in memory at once, each with its K answers
+    shift_prompts: NonNegativeInt = 256  # prompts whose answers by `model` are given mean reward 0 afterwards
+    max_completion_length: PositiveInt = 64  # tokens of those answers
+    learning_rate: NonNegativeFloat = 1e-5
+    batch_size: PositiveInt = 32  # prompts in an optimizer step (InstructGPT: 64)
+    micro_batch: PositiveInt = 8  # prompts in memory at once, each with its K answers
     adam_epsilon: float = 1e-5
 
 

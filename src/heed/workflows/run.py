@@ -21,6 +21,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from pydantic import Field, PositiveInt
+
 from heed.config import Settings, make
 from heed.errors import RunError, UserError, nearest
 from heed.workflows import VERBS
@@ -31,8 +33,8 @@ class RunSettings(Settings):
     about: str = ""  # what to expect: figures, time, where to look
     output_dir: str | None = None  # another folder than runs/<name>
     seed: int = 0  # seed of every stage that does not set its own
-    jobs: int = 2  # stages at a time
-    stages: dict[str, dict[str, Any]]  # stage name: settings
+    jobs: PositiveInt = 2  # stages at a time
+    stages: dict[str, dict[str, Any]] = Field(min_length=1)  # stage name: settings
     report: bool = True  # make report.html at the end
 
 
@@ -44,7 +46,13 @@ def run(settings: RunSettings) -> dict[str, Any]:
     folder = run_dir(settings.model_dump())
     stages = {name: resolve(settings.model_dump(), name) for name in settings.stages}
     waits = {name: needs(settings.stages, name) for name in stages}
+    refuse_circles(waits)
     check(stages)
+    for name in stages:
+        gone = sorted(n for n in waits[name] if not (folder / n).exists())
+        if gone and (folder / name / "summary.json").exists():
+            raise UserError(f"{folder / name} was made from {folder / gone[0]}, which is gone: remove it too, to have both "
+                            "made again")
     folder.mkdir(parents=True, exist_ok=True)
     began = time.monotonic()
     _run_all(folder, stages, waits, settings.jobs)
@@ -63,8 +71,10 @@ def run_dir(recipe: Mapping[str, Any]) -> Path:
 
 def stage_settings(recipe: Mapping[str, Any], verb: str, where: str) -> dict[str, Any]:
     """The settings of the stage called `verb` in a recipe of stages, for `heed <verb> --config recipe.yaml`."""
+    recipe = make(RunSettings, recipe, where).model_dump()
     if verb not in recipe["stages"]:
         raise UserError(f"{where} has no stage {verb!r}{nearest(verb, recipe['stages'])}")
+    needs(recipe["stages"], verb)  # says which stage is not there
     return resolve(recipe, verb)[1]
 
 
@@ -78,9 +88,26 @@ def resolve(recipe: Mapping[str, Any], name: str) -> tuple[str, dict[str, Any]]:
 
 
 def check(stages: Mapping[str, tuple[str, dict[str, Any]]]) -> None:
-    """Reads the settings of every stage before the first one begins: a slip in the last is not found hours later."""
+    """Reads the settings of every stage before the first one begins: a slip in the last is not found hours later.
+
+    A stage that was begun under other settings is refused, done or not: its results would pass for those of these.
+    """
     for name, (verb, values) in stages.items():
-        make(_kind(name, verb), values, f"stage {name!r}")
+        settings = make(_kind(name, verb), values, f"stage {name!r}")
+        if hasattr(settings, "output_dir"):
+            from heed.training.run import Run
+
+            Run(settings.output_dir, settings)
+
+
+def refuse_circles(waits: Mapping[str, set[str]]) -> None:
+    """UserError where stages wait for each other."""
+    left = dict(waits)
+    while ready := [name for name, needed in left.items() if not needed & left.keys()]:
+        for name in ready:
+            del left[name]
+    if left:
+        raise UserError(f"stages wait for each other in a circle: {', '.join(sorted(left))}")
 
 
 def _kind(name: str, verb: str) -> type[Settings]:
@@ -101,14 +128,16 @@ def needs(stages: Mapping[str, Mapping[str, Any]], name: str) -> set[str]:
     return found - {name}
 
 
-def _inherited(stages: Mapping[str, Mapping[str, Any]], name: str) -> dict[str, Any]:
+def _inherited(stages: Mapping[str, Mapping[str, Any]], name: str, below: tuple[str, ...] = ()) -> dict[str, Any]:
     values = dict(stages[name] or {})
     like = values.pop("like", None)
     if like is None:
         return values
     if like not in stages or like == name:
         raise UserError(f"stage {name!r}: like = {like!r}, which is not another stage{nearest(str(like), stages)}")
-    return {"verb": like, **_inherited(stages, like), **values}
+    if like in below:
+        raise UserError(f"stages are like each other in a circle: {', '.join((*below, name))}")
+    return {"verb": like, **_inherited(stages, like, (*below, name)), **values}
 
 
 def _strings(value: Any) -> Iterator[str]:
@@ -141,8 +170,6 @@ def _run_all(folder: Path, stages: Mapping[str, tuple[str, dict[str, Any]]], wai
             for name in stages:
                 if name not in done and name not in running and waits[name] <= done and len(running) < jobs:
                     running[name] = _start(folder, name, *stages[name])
-            if not running:
-                raise UserError(f"stages wait for each other in a circle: {', '.join(sorted(set(stages) - done))}")
             time.sleep(0.05)
             for name, process in list(running.items()):
                 code = process.poll()

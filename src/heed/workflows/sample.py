@@ -9,6 +9,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveInt
+
 from heed.errors import UserError
 from heed.records import Prompt, content_id, to_json
 from heed.workflows.settings import Output
@@ -18,16 +20,16 @@ class Sample(Output):
     model: str  # hub name or directory of the policy
     dataset: str  # prompts: a named dataset (seal_bay), a file or folder, a hub name
     split: str = "train"  # which prompts
-    max_prompts: int | None = None  # how many prompts
-    num_generations: int = 4  # completions a prompt
-    max_prompt_length: int = 512  # tokens kept of a prompt
-    max_completion_length: int = 64  # most tokens a completion
-    temperature: float = 1.0  # 0 is greedy
-    top_k: int = 0  # 0 is off
-    top_p: float = 1.0  # 1 is off
+    max_prompts: PositiveInt | None = None  # how many prompts
+    num_generations: PositiveInt = 4  # completions a prompt
+    max_prompt_length: PositiveInt = 512  # tokens kept of a prompt
+    max_completion_length: PositiveInt = 64  # most tokens a completion
+    temperature: NonNegativeFloat = 1.0  # 0 is greedy
+    top_k: NonNegativeInt = 0  # 0 is off
+    top_p: float = Field(1.0, gt=0, le=1)  # 1 is off
     engine: str = "static_cache"  # who samples: static_cache or transformers
     bf16: bool = False  # matrix products in bfloat16
-    chunk: int = 64  # prompts between two writes
+    chunk: PositiveInt = 64  # prompts between two writes
 
 
 SETTINGS = Sample

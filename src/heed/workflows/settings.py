@@ -2,8 +2,12 @@
 
 from typing import Literal
 
+from pydantic import NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
+
 from heed.config import Settings
 from heed.errors import UserError
+
+Schedule = Literal["constant", "linear", "cosine"]
 
 
 class Output(Settings):
@@ -11,37 +15,37 @@ class Output(Settings):
 
     output_dir: str  # folder of this run; the same command given again goes on where it stopped
     seed: int = 0  # everything random follows from it
-    logging_steps: int = 1  # steps between lines of metrics.jsonl
-    save_steps: int = 50  # steps between checkpoints; 0 saves only at the end
-    save_total_limit: int = 2  # checkpoints kept
+    logging_steps: PositiveInt = 1  # steps between lines of metrics.jsonl
+    save_steps: NonNegativeInt = 50  # steps between checkpoints; 0 saves only at the end
+    save_total_limit: PositiveInt = 2  # checkpoints kept
     report_to: list[str] = []  # further trackers: tensorboard, wandb
 
 
 class Optimisation(Output):
     """How weights are moved."""
 
-    learning_rate: float = 1e-5  # peak of AdamW's rate
-    lr_scheduler_type: Literal["constant", "linear", "cosine"] = "linear"  # how the rate falls after warm-up
-    warmup_ratio: float = 0.0  # share of the steps over which the rate rises
+    learning_rate: NonNegativeFloat = 1e-5  # peak of AdamW's rate
+    lr_scheduler_type: Schedule = "linear"  # how the rate falls after warm-up
+    warmup_ratio: NonNegativeFloat = 0.0  # share of the steps over which the rate rises
     adam_beta2: float = 0.999  # AdamW's second decay
     adam_epsilon: float = 1e-8  # AdamW's epsilon
-    weight_decay: float = 0.0  # AdamW's, on matrices only
-    max_grad_norm: float = 1.0  # the gradient is cut to this norm
-    batch_size: int = 64  # rows in an optimizer step
-    micro_batch: int = 32  # rows in memory at once; the gradient does not depend on it
+    weight_decay: NonNegativeFloat = 0.0  # AdamW's, on matrices only
+    max_grad_norm: PositiveFloat = 1.0  # the gradient is cut to this norm
+    micro_batch: PositiveInt = 32  # rows in memory at once; the gradient does not depend on it
     bf16: bool = False  # matrix products in bfloat16, weights and log-softmax in float32
     packing: bool = True  # compute on real tokens only; false pads and uses the model's own attention
-    lora_r: int = 0  # rank of LoRA adapters; 0 trains all weights
+    lora_r: NonNegativeInt = 0  # rank of LoRA adapters; 0 trains all weights
     lora_alpha: int = 32  # scale of LoRA adapters
 
 
 class Offline(Optimisation):
     """Learning from a fixed set of rows."""
 
-    num_train_epochs: float = 1.0  # passes over the rows
+    batch_size: PositiveInt = 64  # rows in an optimizer step
+    num_train_epochs: PositiveFloat = 1.0  # passes over the rows
     max_steps: int = -1  # steps, instead of epochs
-    processes: int = 1  # processes on this machine that share every batch; the result does not depend on it
-    eval_steps: int = 0  # steps between evaluations on the validation split; 0 evaluates at the end only
+    processes: PositiveInt = 1  # processes on this machine that share every batch; the result does not depend on it
+    eval_steps: NonNegativeInt = 0  # steps between evaluations on the validation split; 0 evaluates at the end only
 
 
 def make_learner(model, settings: Optimisation, *, ema: float = 0.0, ranks=None):

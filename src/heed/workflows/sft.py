@@ -7,20 +7,22 @@ answers that do not fit in max_length are left out and counted, never cut in the
 from collections.abc import Sequence
 from typing import Any
 
+from pydantic import NonNegativeFloat, PositiveFloat, PositiveInt
+
 from heed.errors import UserError
-from heed.workflows.settings import Offline, loop_arguments, make_learner, open_run
+from heed.workflows.settings import Offline, Schedule, loop_arguments, make_learner, open_run
 
 
 class SFTSettings(Offline):
     model: str  # hub name or directory of the model to start from
     dataset: str  # demonstrations: a named dataset (seal_bay), a file or folder, a hub name
-    max_length: int = 256  # tokens of prompt and answer together
-    max_prompt_length: int = 512  # tokens kept of a prompt
-    max_rows: int | None = None  # how many demonstrations to read
-    learning_rate: float = 1e-4
-    lr_scheduler_type: str = "cosine"  # how the rate falls after warm-up: constant, linear or cosine
-    num_train_epochs: float = 2.0
-    batch_size: int = 32
+    max_length: PositiveInt = 256  # tokens of prompt and answer together
+    max_prompt_length: PositiveInt = 512  # tokens kept of a prompt
+    max_rows: PositiveInt | None = None  # how many demonstrations to read
+    learning_rate: NonNegativeFloat = 1e-4
+    lr_scheduler_type: Schedule = "cosine"
+    num_train_epochs: PositiveFloat = 2.0
+    batch_size: PositiveInt = 32
 
 
 SETTINGS = SFTSettings
