@@ -4,11 +4,14 @@ The comment beside a setting in the source is its help text, so there is one pla
 An unknown key stops with the nearest known one; a value of the wrong type says what was expected.
 """
 
+import contextlib
 import dataclasses
+import functools
 import importlib
 import inspect
 import os
 import re
+import traceback
 import types
 import typing
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -17,7 +20,7 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from heed.errors import UserError, nearest
+from heed.errors import RunError, UserError, nearest
 
 
 class Settings(BaseModel):
@@ -115,7 +118,10 @@ def describe(kind: type, prefix: str = "") -> Iterator[tuple[str, str, Any, str]
 
 
 def resolve_function(name: str, what: str = "function") -> Callable:
-    """The function that "module:function" names; the current directory is searched too."""
+    """The function that "module:function" names; the current directory is searched too.
+
+    What goes wrong inside it when it is called is a UserError that names the line.
+    """
     import sys
 
     module_name, colon, attribute = name.partition(":")
@@ -133,7 +139,34 @@ def resolve_function(name: str, what: str = "function") -> Callable:
     if not callable(function):
         choices = [n for n, v in vars(module).items() if inspect.isfunction(v) and not n.startswith("_")]
         raise UserError(f"{what} {name!r}: {module_name} has no function {attribute!r}{nearest(attribute, choices)}")
-    return function
+    return _blamed(function, f"{what} {name!r}")
+
+
+def _blamed(function: Callable, name: str) -> Callable:
+    """`function`, whose faults are told as the user's, with the line they happened in."""
+    @contextlib.contextmanager
+    def blaming() -> Iterator[None]:
+        try:
+            yield
+        except (UserError, RunError):
+            raise
+        except Exception as error:
+            frames = traceback.extract_tb(error.__traceback__)
+            own = [f for f in frames if f.filename == inspect.getsourcefile(inspect.unwrap(function))] or frames
+            raise UserError(f"{name} failed: {type(error).__name__}: {error} (line {own[-1].lineno} of "
+                            f"{own[-1].filename}: {own[-1].line})") from error
+
+    async def awaited(result: Any) -> Any:
+        with blaming():
+            return await result
+
+    @functools.wraps(function)
+    def call(*args: Any, **kwargs: Any) -> Any:
+        with blaming():
+            result = function(*args, **kwargs)
+        return awaited(result) if inspect.isawaitable(result) else result
+
+    return call
 
 
 def _copy(values: Mapping[str, Any]) -> dict[str, Any]:

@@ -7,6 +7,8 @@ The command line prints the message without a traceback; everything else is a bu
 from collections.abc import Iterable
 from difflib import get_close_matches
 
+MANY = 40  # names are listed; more would hide what was said
+
 
 class UserError(Exception):
     """Something handed in is wrong: a setting, a file, a row, a checkpoint."""
@@ -26,4 +28,5 @@ def nearest(name: str, choices: Iterable[str]) -> str:
     close = get_close_matches(name, choices, n=1, cutoff=0.6)
     if close:
         return f"; did you mean {close[0]!r}?"
-    return f"; valid choices: {', '.join(choices)}" if choices else ""
+    more = f", ... ({len(choices) - MANY} more)" if len(choices) > MANY else ""
+    return f"; valid choices: {', '.join(choices[:MANY])}{more}" if choices else ""

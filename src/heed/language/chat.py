@@ -49,12 +49,13 @@ def read_tokenizer(name: str):
     """The tokenizer of a hub name or directory as it is; UserError where there is none."""
     from transformers import AutoTokenizer
 
-    if name.startswith((".", "/", "runs/")) and not Path(name).is_dir():
-        raise UserError(f"no model at {name}: expected a Hugging Face directory or a hub name")
+    from heed.language.models import check_place
+
+    check_place(name)
     if Path(name).is_dir() and not any((Path(name) / f).exists() for f in ("tokenizer.json", "tokenizer_config.json")):
         raise UserError(f"{name} has no tokenizer beside its weights (expected tokenizer.json)")
     try:
-        return AutoTokenizer.from_pretrained(name)
+        return AutoTokenizer.from_pretrained(name, trust_remote_code=False)
     except (OSError, ValueError, KeyError) as error:
         raise UserError(f"cannot load the tokenizer of {name}: {str(error).splitlines()[0]}") from None
 

@@ -5,8 +5,9 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from torch import nn
-from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForSequenceClassification
+from transformers import CONFIG_MAPPING, AutoConfig, AutoModelForCausalLM, AutoModelForSequenceClassification
 
 from heed.errors import UserError, nearest
 from heed.language.policy import base_of
@@ -23,16 +24,25 @@ def new_model(settings: dict[str, Any], tokenizer) -> nn.Module:
     if settings.get("model_type", "llama") != "llama":
         values = dict(settings)
     kind = values.pop("model_type")
+    if kind not in CONFIG_MAPPING:
+        raise UserError(f"architecture: transformers has no model_type {kind!r}{nearest(kind, CONFIG_MAPPING)}")
+    known = AutoConfig.for_model(kind)
+    for key in values:
+        if not hasattr(known, key):
+            raise UserError(f"architecture: {kind} has no {key!r}{nearest(key, vars(known))}")
     try:
         config = AutoConfig.for_model(kind, vocab_size=len(tokenizer), pad_token_id=tokenizer.pad_token_id,
                                       eos_token_id=tokenizer.eos_token_id, bos_token_id=tokenizer.bos_token_id, **values)
         return AutoModelForCausalLM.from_config(config, dtype=torch.float32)
-    except ValueError as error:
-        raise UserError(f"architecture {settings!r}: {error}") from None
+    except Exception as error:  # configurations and models raise whatever their authors chose
+        raise UserError(f"architecture {settings!r}: {' '.join(str(error).split())}") from None
 
 
 def load_policy(name: str, *, lora_r: int = 0, lora_alpha: int = 32) -> nn.Module:
     """A causal language model by hub name or directory, in float32; with `lora_r` > 0, with fresh LoRA adapters on it."""
+    if _is_classifier(load_config(name)):
+        raise UserError(f"{name} is a reward model and writes nothing; expected a language model, for example the one from "
+                        "which it was trained")
     model = _load(AutoModelForCausalLM, name)
     return _with_lora(model, "CAUSAL_LM", lora_r, lora_alpha) if lora_r else model
 
@@ -42,7 +52,7 @@ def load_classifier(name: str, *, fresh_head: bool, lora_r: int = 0, lora_alpha:
 
     A fresh head is drawn from N(0, 1/sqrt(d + 1)) (Stiennon et al. 2020); else the directory must hold a trained one.
     """
-    if not fresh_head and not any("SequenceClassification" in a for a in load_config(name).architectures or []):
+    if not fresh_head and not _is_classifier(load_config(name)):
         raise UserError(f"{name} is not a reward model (its config says {load_config(name).architectures}); "
                         "train one with `heed reward`")
     model = _load(AutoModelForSequenceClassification, name, num_labels=1)
@@ -87,7 +97,6 @@ def device() -> torch.device:
 
 
 def _load(auto: type, name: str, **kwargs: Any) -> nn.Module:
-    refuse_pickle(name)
     load_config(name)
     import logging
 
@@ -97,8 +106,8 @@ def _load(auto: type, name: str, **kwargs: Any) -> nn.Module:
     hf_logging.set_verbosity_error()  # a new `score` head is expected, and said by whoever asked for it
     hf_logging.disable_progress_bar()
     try:
-        return auto.from_pretrained(name, dtype=torch.float32, use_safetensors=True, **kwargs)
-    except (OSError, ValueError, RuntimeError) as error:
+        return auto.from_pretrained(name, dtype=torch.float32, use_safetensors=True, trust_remote_code=False, **kwargs)
+    except (OSError, ValueError, RuntimeError, SafetensorError) as error:
         raise UserError(f"cannot load {name}: {str(error).splitlines()[0]}") from None
     finally:
         logging.getLogger("transformers").setLevel(quiet)
@@ -106,16 +115,33 @@ def _load(auto: type, name: str, **kwargs: Any) -> nn.Module:
 
 def load_config(name: str):
     """The transformers config of a hub name or directory; UserError where there is none."""
-    path = Path(name)
-    if (path.exists() or name.startswith((".", "/", "runs/"))) and not (path / "config.json").is_file():
-        if path.is_dir() and (path / "model" / "config.json").is_file():
-            raise UserError(f"{name} is the folder of a run; its model is {path / 'model'}")
-        beside = [p.name for p in path.parent.iterdir() if p.is_dir()] if path.parent.is_dir() else []
-        raise UserError(f"no model at {name}: expected a Hugging Face directory with config.json{nearest(path.name, beside)}")
+    check_place(name)
     try:
-        return AutoConfig.from_pretrained(name)
+        return AutoConfig.from_pretrained(name, trust_remote_code=False)
     except (OSError, ValueError, KeyError) as error:
         raise UserError(f"cannot load {name}: {str(error).splitlines()[0]}") from None
+
+
+def check_place(name: str) -> None:
+    """UserError for what can be no model: a pickle, a folder without config.json, a path that is not there.
+
+    `organisation/name` may be the hub's, unless there is a folder `organisation` here.
+    """
+    refuse_pickle(name)
+    path = Path(name)
+    if (path / "config.json").is_file():
+        return
+    local = path.exists() or name.startswith((".", "/", "~")) or name.count("/") > 1 or name.endswith("/model")
+    if local or ("/" in name and path.parent.is_dir()):
+        if (path / "model" / "config.json").is_file():
+            raise UserError(f"{name} is the folder of a run; its model is {path / 'model'}")
+        beside = [p.name for p in path.parent.iterdir() if p.is_dir()] if path.parent.is_dir() else []
+        hint = nearest(path.name, beside) if path.parent != Path() and len(beside) < 12 else ""
+        raise UserError(f"no model at {name}: expected a Hugging Face directory with config.json{hint}")
+
+
+def _is_classifier(config) -> bool:
+    return any("SequenceClassification" in name for name in config.architectures or [])
 
 
 def _with_lora(model: nn.Module, task: str, r: int, alpha: int) -> nn.Module:

@@ -1,6 +1,7 @@
 """Where a completion's reward comes from: reward models, functions with TRL's signature, and weighted sums of both."""
 
 import inspect
+import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -34,11 +35,16 @@ class FunctionReward:
 
     def __call__(self, rows: Tokens | None, prompts: Sequence[Prompt], texts: Sequence[str]) -> list[float | None]:
         scores = call_reward_function(self.function, prompts, texts)
+        if not hasattr(scores, "__len__") or isinstance(scores, str | bytes):
+            raise UserError(f"reward function {self.name}: expected a list of numbers or None, got {scores!r:.60}")
         if len(scores) != len(texts):
             raise UserError(f"reward function {self.name}: gave {len(scores)} scores for {len(texts)} completions")
         bad = next((s for s in scores if s is not None and not isinstance(s, int | float)), None)
         if bad is not None:
             raise UserError(f"reward function {self.name}: expected numbers or None, got {bad!r}")
+        wild = [s for s in scores if s is not None and not math.isfinite(s)]
+        if wild:
+            raise RunError(f"reward function {self.name}: gave {wild[0]} for a completion")
         return list(scores)
 
 

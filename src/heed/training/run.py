@@ -127,8 +127,9 @@ class Run:
 
     def _check_settings(self) -> None:
         old = self.dir / "config.yaml"
-        if not old.exists():
-            return
+        kept = [*(self.dir / "checkpoints").glob("step-*"), self.dir / "summary.json", self.dir / "samples.jsonl"]
+        if not old.exists() or not any(p.exists() and (p.is_dir() or p.stat().st_size) for p in kept):
+            return  # a run that stopped before it had anything to go on from may begin again under other settings
         import yaml
 
         now = yaml.safe_load(dump(self.settings))

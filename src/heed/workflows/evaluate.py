@@ -8,14 +8,14 @@ reference, ranked by the gold judge without noise.
 from collections.abc import Sequence
 from typing import Any
 
-from pydantic import NonNegativeFloat, PositiveInt
+from pydantic import Field, NonNegativeFloat, PositiveInt
 
 from heed.errors import UserError
 from heed.workflows.settings import Output
 
 
 class Evaluate(Output):
-    models: dict[str, str]  # name: hub name or directory, from first to last, for example base, sft, ppo
+    models: dict[str, str] = Field(min_length=1)  # name: hub name or directory, from first to last, for example base, sft, ppo
     reference: str | None = None  # name of the model that KL is measured to; default the second of several
     dataset: str  # prompts: a named dataset (seal_bay), a file or folder, a hub name
     split: str = "test"  # which prompts
@@ -44,9 +44,9 @@ def run(settings: Evaluate) -> dict[str, Any]:
     if run.summary is None:
         if settings.gold is None and settings.reward_model is None:
             raise UserError("evaluate needs a judge: gold (module:function), reward_model (a directory), or both")
-        run.open()
         answers = Answers(settings, run)
         rows = answers.rows()
+        run.open()
         for row in rows:
             run.samples.log(row, step=0)
         figures = summarise(rows) | reward_model_figures(settings, rows, answers.reference) | text_figures(settings)
@@ -87,18 +87,19 @@ class Answers:
         from heed.config import resolve_function
         from heed.language.chat import TEMPLATE, load_tokenizer
         from heed.language.models import load_policy
-        from heed.language.reward import ModelReward, call_reward_function, load_reward_model
+        from heed.language.reward import FunctionReward, ModelReward, load_reward_model
         from heed.language.rollout import act
         from heed.protocols import Sampling
         from heed.training.schedule import seed_of
-        from heed.workflows.sample import encode_prompts, make_engine
+        from heed.workflows.sample import encode_prompts, make_engine, room_for_prompts
 
         s = self.settings
         lm = load_policy(s.models[name]).eval()
         tokenizer = load_tokenizer(s.models[name])
         if not tokenizer.chat_template:  # a model that never saw a conversation is asked in the words of the ones that did
             tokenizer.chat_template = load_tokenizer(s.models[self.reference]).chat_template or TEMPLATE
-        ids = encode_prompts(tokenizer, self.prompts, s.max_prompt_length)
+        room = room_for_prompts(lm, s.max_completion_length, s.models[name])
+        ids = encode_prompts(tokenizer, self.prompts, min(s.max_prompt_length, room))
         sampling = Sampling(s.num_generations, s.max_completion_length, s.temperature, seed=seed_of("evaluate", s.seed))
         with self.run.phase(f"sample {name}"):
             acted = act(make_engine(s.engine, lm, tokenizer), tokenizer, self.prompts, ids, sampling)
@@ -106,7 +107,7 @@ class Answers:
                                     "finished": acted.finished.tolist()}
         with self.run.phase("judge"):
             if s.gold:
-                columns["gold"] = list(call_reward_function(resolve_function(s.gold, "gold"), acted.prompts, acted.texts))
+                columns["gold"] = FunctionReward(resolve_function(s.gold, "gold"), s.gold)(None, acted.prompts, acted.texts)
             if s.reward_model:
                 proxy = ModelReward(load_reward_model(s.reward_model, tokenizer), s.micro_batch)
                 columns["proxy"] = proxy(acted.tokens, acted.prompts, acted.texts)

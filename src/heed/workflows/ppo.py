@@ -11,13 +11,13 @@ from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt
 
 from heed.algorithms.ppo import PPO
 from heed.errors import UserError
-from heed.workflows.settings import Optimisation, make_learner
+from heed.workflows.settings import Names, Optimisation, make_learner
 
 
 class PPOSettings(Optimisation):
     model: str  # hub name or directory of the policy to improve (the SFT model), also the reference
     reward_model: str | list[str] | None = None  # directory of a reward model, or several
-    reward_functions: list[str] = []  # module:function with TRL's signature, added to the reward model
+    reward_functions: Names = []  # module:function with TRL's signature, added to the reward model
     reward_weights: list[float] = []  # weights of the reward models and then the functions; default 1 each
     gold: str | None = None  # module:function only looked at, never trained on
     dataset: str  # prompts: a named dataset (seal_bay), a file or folder, a hub name
@@ -61,24 +61,24 @@ class Trainer:
     def __init__(self, settings: PPOSettings, run):
         from heed.equations.divergence import AdaptiveKL, FixedKL
         from heed.language.chat import load_tokenizer
-        from heed.language.models import context_length, disable_dropout, load_policy
+        from heed.language.models import disable_dropout, load_policy
         from heed.language.policy import Policy
         from heed.language.reward import make_reward
         from heed.training.schedule import seed_everything
-        from heed.workflows.sample import encode_prompts, load_prompts, make_engine
+        from heed.workflows.sample import encode_prompts, load_prompts, make_engine, room_for_prompts
 
         s = self.settings = settings
         self.run = run
         seed_everything("init", s.seed)
         self.tokenizer = load_tokenizer(s.model)
         lm = disable_dropout(load_policy(s.model, lora_r=s.lora_r, lora_alpha=s.lora_alpha))
-        room = context_length(lm) - s.max_completion_length
-        if room < 1:
-            raise UserError(f"max_completion_length = {s.max_completion_length} leaves no room for a prompt in the "
-                            f"{context_length(lm)} tokens of {s.model}")
+        room = room_for_prompts(lm, s.max_completion_length, s.model)
         if s.rollout_batch_size % s.num_generations:
             raise UserError(f"rollout_batch_size = {s.rollout_batch_size} is no multiple of num_generations = "
                             f"{s.num_generations}")
+        if not 1 <= s.ppo.num_mini_batches <= s.rollout_batch_size or s.ppo.num_ppo_epochs < 1:
+            raise UserError(f"ppo: {s.ppo.num_ppo_epochs} epochs of {s.ppo.num_mini_batches} mini-batches cannot be made of "
+                            f"rollout_batch_size = {s.rollout_batch_size}: both at least 1, no mini-batch empty")
         self.policy = Policy(lm, temperature=s.temperature, packing=s.packing)
         self.reference = None
         if not s.lora_r:
@@ -125,7 +125,7 @@ class Trainer:
             acted = self._act(step)
         with run.phase("score"):
             judged = self._judge(acted)
-        gold = self._gold_scores(acted)
+        gold = self.gold(None, acted.prompts, acted.texts)
         said = [g for g in gold if g is not None]
         figures = {**judged.figures, **({"objective/gold": sum(said) / len(said)} if said else {})}
         if step % s.logging_steps == 0:
@@ -159,13 +159,10 @@ class Trainer:
 
     def _gold(self):
         from heed.config import resolve_function
+        from heed.language.reward import FunctionReward
 
-        return resolve_function(self.settings.gold, "gold") if self.settings.gold else None
-
-    def _gold_scores(self, acted) -> list[float | None]:
-        from heed.language.reward import call_reward_function
-
-        return list(call_reward_function(self.gold, acted.prompts, acted.texts)) if self.gold else []
+        name = self.settings.gold
+        return FunctionReward(resolve_function(name, "gold"), name) if name else lambda *_: []
 
     def _log_samples(self, acted, judged, gold: list[float | None], step: int, n: int = 4) -> None:
         for i in range(min(n, len(acted.texts))):
@@ -178,6 +175,8 @@ class Trainer:
         from heed.language.policy import ActorCritic, ScalarModel
 
         s = self.settings
+        if s.critic == "shared" and s.value_model:
+            raise UserError("critic = 'shared' is a head on the policy itself and takes no value_model: drop one of the two")
         if s.critic == "shared":
             return ActorCritic(self.policy, None)
         start = s.value_model or (reward_models[0] if reward_models else None)

@@ -8,7 +8,7 @@ import math
 import random
 from typing import Any
 
-from pydantic import NonNegativeFloat, NonNegativeInt, PositiveInt
+from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveInt
 
 from heed.errors import UserError
 from heed.workflows.settings import Offline, Schedule, loop_arguments, make_learner, open_run
@@ -18,8 +18,8 @@ class Pretrain(Offline):
     dataset: str  # texts: a named dataset (seal_bay), a file or folder, a hub name
     model: str | None = None  # a model to train further; without it a new one is made
     architecture: dict[str, Any] = {}  # of a new model: model_type and keys of its transformers config
-    vocab_size: PositiveInt = 1024  # of a new tokenizer
-    max_length: PositiveInt = 128  # tokens in a block
+    vocab_size: int = Field(1024, ge=261)  # of a new tokenizer; 256 bytes and 5 special tokens at least
+    max_length: int = Field(128, ge=2)  # tokens in a block
     max_texts: PositiveInt | None = None  # how many texts to read
     learning_rate: NonNegativeFloat = 3e-3
     lr_scheduler_type: Schedule = "cosine"
@@ -36,7 +36,7 @@ SETTINGS = Pretrain
 def run(settings: Pretrain) -> dict[str, Any]:
     """Returns loss, perplexity and bits per byte on validation text."""
     from heed.algorithms.sft import SFT
-    from heed.language.models import load_policy, new_model, save
+    from heed.language.models import context_length, load_policy, new_model, save
     from heed.language.policy import Policy
     from heed.training.learner import Part
     from heed.training.loop import total_steps, train
@@ -50,6 +50,9 @@ def run(settings: Pretrain) -> dict[str, Any]:
     seed_everything("init", settings.seed)
     lm = load_policy(settings.model, lora_r=settings.lora_r, lora_alpha=settings.lora_alpha) if settings.model \
         else new_model(settings.architecture, tokenizer)
+    if settings.max_length > context_length(lm):
+        raise UserError(f"max_length = {settings.max_length} is more than the {context_length(lm)} tokens that the model "
+                        "attends to: lower it, or raise max_position_embeddings in architecture")
     policy = Policy(lm, packing=settings.packing)
     learner = make_learner(policy, settings, ranks=run.ranks)
     blocks = cut_into_blocks(tokenizer, texts, settings.max_length, settings.seed)

@@ -40,7 +40,7 @@ def run(settings: Reward) -> dict[str, Any]:
 
     from heed.algorithms.reward_model import RewardModel
     from heed.language.chat import add_chat_template, fit_embeddings, load_tokenizer
-    from heed.language.models import disable_dropout, load_classifier, save
+    from heed.language.models import context_length, disable_dropout, load_classifier, save
     from heed.language.policy import ScalarModel, base_of
     from heed.language.rankings import encode_rankings
     from heed.training.learner import Part
@@ -60,8 +60,9 @@ def run(settings: Reward) -> dict[str, Any]:
     model = ScalarModel(classifier, packing=settings.packing)
     learner = make_learner(model, settings, ranks=run.ranks)
     train_rows, valid_rows = load_rankings(settings)
-    rows = encode_rankings(tokenizer, train_rows, settings.max_length, algorithm.usable, settings.use_margins)
-    held_out = encode_rankings(tokenizer, valid_rows, settings.max_length, algorithm.usable, settings.use_margins)
+    length = min(settings.max_length, context_length(classifier))
+    rows = encode_rankings(tokenizer, train_rows, length, algorithm.usable, settings.use_margins)
+    held_out = encode_rankings(tokenizer, valid_rows, length, algorithm.usable, settings.use_margins)
     if not rows.groups:
         raise UserError(f"none of the {len(train_rows)} rankings has two answers of different rank: nothing to learn from")
     total = total_steps(rows.groups, settings.batch_size, settings.num_train_epochs, settings.max_steps)

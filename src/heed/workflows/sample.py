@@ -46,8 +46,8 @@ def run(settings: Sample) -> dict[str, Any]:
     prompts = load_prompts(settings.dataset, settings.split, settings.max_prompts)
     chunks = [prompts[i : i + settings.chunk] for i in range(0, len(prompts), settings.chunk)]
     done = _whole_chunks(run.dir / "samples.jsonl", chunks)
-    run.open(done)
     writer = Writer(settings)
+    run.open(done)
     bar = Progress("sample", len(prompts), settings.chunk * done, unit="prompt")
     for number, chunk in enumerate(chunks[done:], start=done + 1):
         with run.phase("sample"):
@@ -64,16 +64,13 @@ class Writer:
 
     def __init__(self, settings: Sample):
         from heed.language.chat import load_tokenizer
-        from heed.language.models import context_length, load_policy
+        from heed.language.models import load_policy
 
         self.settings = settings
         self.tokenizer = load_tokenizer(settings.model)
         self.lm = load_policy(settings.model).eval()
-        self.room = context_length(self.lm) - settings.max_completion_length
+        self.room = room_for_prompts(self.lm, settings.max_completion_length, settings.model)
         self.engine = make_engine(settings.engine, self.lm, self.tokenizer, bf16=settings.bf16)
-        if self.room < 1:
-            raise UserError(f"max_completion_length = {settings.max_completion_length} leaves no room for a prompt in "
-                            f"the {context_length(self.lm)} tokens of {settings.model}")
 
     def write(self, prompts: Sequence[Prompt], number: int) -> Iterator[dict[str, Any]]:
         """One row of samples.jsonl a prompt."""
@@ -102,6 +99,17 @@ def load_prompts(dataset: str, split: str, limit: int | None) -> list[Prompt]:
     if not prompts:
         raise UserError(f"{dataset}: no prompt in split {split!r}")
     return prompts
+
+
+def room_for_prompts(lm, max_completion_length: int, name: str) -> int:
+    """How many tokens of a prompt fit beside a completion; UserError where none do."""
+    from heed.language.models import context_length
+
+    room = context_length(lm) - max_completion_length
+    if room < 1:
+        raise UserError(f"max_completion_length = {max_completion_length} leaves no room for a prompt in the "
+                        f"{context_length(lm)} tokens of {name}")
+    return room
 
 
 def encode_prompts(tokenizer, prompts: Sequence[Prompt], limit: int) -> list[list[int]]:

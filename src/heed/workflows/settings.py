@@ -1,13 +1,14 @@
 """Settings that several workflows share, in the field's words."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
+from pydantic import BeforeValidator, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
 
 from heed.config import Settings
 from heed.errors import UserError
 
 Schedule = Literal["constant", "linear", "cosine"]
+Names = Annotated[list[str], BeforeValidator(lambda value: [value] if isinstance(value, str) else value)]  # one needs no [ ]
 
 
 class Output(Settings):
@@ -18,7 +19,7 @@ class Output(Settings):
     logging_steps: PositiveInt = 1  # steps between lines of metrics.jsonl
     save_steps: NonNegativeInt = 50  # steps between checkpoints; 0 saves only at the end
     save_total_limit: PositiveInt = 2  # checkpoints kept
-    report_to: list[str] = []  # further trackers: tensorboard, wandb
+    report_to: Names = []  # further trackers: tensorboard, wandb
 
 
 class Optimisation(Output):
