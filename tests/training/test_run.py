@@ -19,6 +19,13 @@ class Stage(Settings):
     names: list[str] = []
 
 
+def begun(tmp_path):
+    """A run that has a checkpoint to go on from."""
+    run = open_run(tmp_path)
+    run.open()
+    run.save({"model": Learner(make_model(), lr=0.1)}, 1, {}, keep=1)
+
+
 def open_run(tmp_path, **changes):
     return Run(str(tmp_path / "stage"), Stage(output_dir=str(tmp_path / "stage"), **changes))
 
@@ -40,7 +47,7 @@ def test_a_finished_stage_has_its_files_and_is_not_done_again(tmp_path):
 
 
 def test_other_settings_are_refused_and_named(tmp_path):
-    open_run(tmp_path).open()
+    begun(tmp_path)
     with pytest.raises(UserError, match=r"holds a run with learning_rate = 0.1, now 0.2: give another output_dir, or remove"):
         open_run(tmp_path, learning_rate=0.2)
     with pytest.raises(UserError, match=r"learning_rate = 0.1, now 0.2 \(and 1 more settings differ\)"):
@@ -48,14 +55,26 @@ def test_other_settings_are_refused_and_named(tmp_path):
 
 
 def test_settings_that_change_no_result_may_differ(tmp_path):
-    open_run(tmp_path).open()
+    begun(tmp_path)
     open_run(tmp_path, save_steps=7)
 
 
+def test_a_setting_that_is_newer_than_the_run_had_its_default(tmp_path):
+    begun(tmp_path)
+    config = tmp_path / "stage" / "config.yaml"
+    config.write_text(config.read_text().replace("learning_rate: 0.1\n", ""))
+    open_run(tmp_path)
+    with pytest.raises(UserError, match=r"learning_rate = 0.1, now 0.2"):
+        open_run(tmp_path, learning_rate=0.2)
+
+
 def test_a_mistake_leaves_nothing_behind(tmp_path):
-    """A run that was opened only in order to be refused must not block the next one."""
-    open_run(tmp_path, learning_rate=-1)
+    """Neither a run that was never opened, nor one that stopped before it had anything to go on from."""
+    open_run(tmp_path, learning_rate=7.0)
     assert not (tmp_path / "stage").exists()
+    open_run(tmp_path, learning_rate=7.0).open()
+    open_run(tmp_path, learning_rate=0.1).open()
+    assert yaml.safe_load((tmp_path / "stage" / "config.yaml").read_text())["learning_rate"] == 0.1
 
 
 def test_a_file_in_its_place_is_said(tmp_path):

@@ -51,8 +51,9 @@ def read_tokenizer(name: str):
 
     from heed.language.models import check_place
 
-    check_place(name)
-    if Path(name).is_dir() and not any((Path(name) / f).exists() for f in ("tokenizer.json", "tokenizer_config.json")):
+    files = ("tokenizer.json", "tokenizer_config.json")
+    check_place(name, *files)
+    if Path(name).is_dir() and not any((Path(name) / f).exists() for f in files):
         raise UserError(f"{name} has no tokenizer beside its weights (expected tokenizer.json)")
     try:
         return AutoTokenizer.from_pretrained(name, trust_remote_code=False)

@@ -122,14 +122,13 @@ def load_config(name: str):
         raise UserError(f"cannot load {name}: {str(error).splitlines()[0]}") from None
 
 
-def check_place(name: str) -> None:
-    """UserError for what can be no model: a pickle, a folder without config.json, a path that is not there.
-
-    `organisation/name` may be the hub's, unless there is a folder `organisation` here.
+def check_place(name: str, *instead: str) -> None:
+    """UserError for what can be no model: a pickle, a folder without config.json (or a file of `instead`), a path that is
+    not there.  `organisation/name` may be the hub's, unless there is a folder `organisation` here.
     """
     refuse_pickle(name)
     path = Path(name)
-    if (path / "config.json").is_file():
+    if any((path / file).is_file() for file in ("config.json", *instead)):
         return
     local = path.exists() or name.startswith((".", "/", "~")) or name.count("/") > 1 or name.endswith("/model")
     if local or ("/" in name and path.parent.is_dir()):

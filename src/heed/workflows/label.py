@@ -62,6 +62,7 @@ def run(settings: LabelSettings) -> dict[str, Any]:
             judgements, scores = from_functions(settings, comparisons, store, crowd) if crowd \
                 else (from_people(settings, comparisons, store), {})
         figures = summarise(comparisons, judgements, scores)
+        run.dir.mkdir(parents=True, exist_ok=True)  # where the store lies elsewhere
         write_groups(store.rankings(), run.dir / "rankings.jsonl")
     return run.finish({**figures, "seconds": round(run.seconds, 2)}, samples=settings.samples, store=store.database.name)
 
