@@ -176,20 +176,3 @@ def _branches(prompt_start: Tensor, n: Tensor, completion_start: Tensor, m: Tens
     causal = steps[0][:, None] >= steps[0][None]
     allowed = torch.cat([in_prompt[:, None].expand(-1, steps.shape[1], -1), causal.expand(len(n), -1, -1)], 2)
     return Bucket(queries, keys, real, allowed[:, None], False)
-
-
-class Blocks:
-    """Text cut into rows of equal length, [rows, L]; the first token of a row is given, the others are predicted."""
-
-    def __init__(self, ids: Tensor):
-        self.ids = ids
-
-    def __len__(self) -> int:
-        return len(self.ids)
-
-    def select(self, index: Sequence[int]) -> Tokens:
-        """The rows `index` as prompts of one token with their continuations."""
-        ids = self.ids[list(index)]
-        n, length = ids.shape
-        return Tokens(ids[:, :1], torch.ones(n, dtype=torch.long), ids[:, 1:], torch.full((n,), length - 1),
-                      torch.arange(n), torch.ones(n, length - 1))

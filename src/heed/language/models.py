@@ -15,7 +15,8 @@ from heed.training.checkpoint import refuse_pickle
 
 # What heed's small models are when nothing else is said: about a million parameters, learnt in minutes on a CPU.
 SMALL = {"model_type": "llama", "hidden_size": 128, "intermediate_size": 352, "num_hidden_layers": 4,
-         "num_attention_heads": 4, "max_position_embeddings": 256, "tie_word_embeddings": True}
+         "num_attention_heads": 4, "max_position_embeddings": 256, "tie_word_embeddings": True,
+         "initializer_range": 0.08}  # about 1/sqrt(hidden_size): with the usual 0.02 small models learn to copy far later
 
 
 def new_model(settings: dict[str, Any], tokenizer) -> nn.Module:

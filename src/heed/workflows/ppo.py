@@ -92,7 +92,7 @@ class Trainer:
         self.engine = make_engine(s.engine, lm, self.tokenizer, bf16=s.bf16)
         self.prompts = load_prompts(s.dataset, s.split, s.max_prompts)
         self.ids = encode_prompts(self.tokenizer, self.prompts, min(s.max_prompt_length, room))
-        self.blocks = self._pretraining_blocks()
+        self.texts = self._pretraining_rows()
         self.gold = self._gold()
 
     def train(self) -> dict[str, Any]:
@@ -183,8 +183,8 @@ class Trainer:
         critic = load_classifier(start or s.model, fresh_head=start is None, lora_r=s.lora_r, lora_alpha=s.lora_alpha)
         return ActorCritic(self.policy, ScalarModel(disable_dropout(critic), packing=s.packing))
 
-    def _pretraining_blocks(self):
-        from heed.workflows.pretrain import cut_into_blocks, load_texts
+    def _pretraining_rows(self):
+        from heed.workflows.pretrain import load_texts, text_rows
 
         s = self.settings
         if not s.ppo.ptx_coef:
@@ -192,19 +192,21 @@ class Trainer:
         if not s.pretraining_dataset:
             raise UserError(f"ppo.ptx_coef = {s.ppo.ptx_coef} needs pretraining_dataset")
         length = min(128, s.max_prompt_length + s.max_completion_length)
-        return cut_into_blocks(self.tokenizer, load_texts(s.pretraining_dataset, "train", None), length, s.seed)
+        return text_rows(self.tokenizer, load_texts(s.pretraining_dataset, "train", None), length)
 
     def _pretraining(self, step: int):
         """Batches of text for one PPO step: a quarter as many rows as there are completions."""
+        import torch
+
         from heed.training.schedule import batch_indices
 
-        if self.blocks is None:
+        if self.texts is None:
             return
         s = self.settings
         per_step = s.ppo.num_ppo_epochs * s.ppo.num_mini_batches
         rows = max(1, s.rollout_batch_size // s.ppo.num_mini_batches // 4)
         for i in range(per_step):
-            yield self.blocks.select(batch_indices(step * per_step + i, len(self.blocks), rows, s.seed))
+            yield self.texts.select(torch.tensor(batch_indices(step * per_step + i, len(self.texts), rows, s.seed)))
 
     def _finish(self, last: dict[str, float]) -> dict[str, Any]:
         from heed.language.models import save

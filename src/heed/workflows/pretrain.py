@@ -1,11 +1,10 @@
 """pretrain: a causal language model, and its tokenizer, from plain text (next-token prediction, Radford et al. 2018).
 
-Documents are laid end to end with EOS behind each and cut into blocks of max_length tokens.  Without `model`, a tokenizer
-is trained on the texts and a small model is made from `architecture`; with it, that model is trained further.
+Every document is a row of its own, cut where it is longer than max_length.  Without `model`, a tokenizer is trained on the
+texts and a small model is made from `architecture`; with it, that model is trained further.
 """
 
 import math
-import random
 from typing import Any
 
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveInt
@@ -19,7 +18,7 @@ class Pretrain(Offline):
     model: str | None = None  # a model to train further; without it a new one is made
     architecture: dict[str, Any] = {}  # of a new model: model_type and keys of its transformers config
     vocab_size: int = Field(1024, ge=261)  # of a new tokenizer; 256 bytes and 5 special tokens at least
-    max_length: int = Field(128, ge=2)  # tokens in a block
+    max_length: int = Field(128, ge=2)  # tokens in a row; longer documents are cut
     max_texts: PositiveInt | None = None  # how many texts to read
     learning_rate: NonNegativeFloat = 3e-3
     lr_scheduler_type: Schedule = "cosine"
@@ -35,6 +34,8 @@ SETTINGS = Pretrain
 
 def run(settings: Pretrain) -> dict[str, Any]:
     """Returns loss, perplexity and bits per byte on validation text."""
+    import torch
+
     from heed.algorithms.sft import SFT
     from heed.language.models import context_length, load_policy, new_model, save
     from heed.language.policy import Policy
@@ -55,14 +56,15 @@ def run(settings: Pretrain) -> dict[str, Any]:
                         "attends to: lower it, or raise max_position_embeddings in architecture")
     policy = Policy(lm, packing=settings.packing)
     learner = make_learner(policy, settings, ranks=run.ranks)
-    blocks = cut_into_blocks(tokenizer, texts, settings.max_length, settings.seed)
+    rows = text_rows(tokenizer, texts, settings.max_length)
     held_out = load_texts(settings.dataset, "valid", settings.eval_texts)
-    total = total_steps(len(blocks), settings.batch_size, settings.num_train_epochs, settings.max_steps)
-    run.say(f"pretrain: {len(texts):,} texts, {len(blocks) * settings.max_length:,} tokens, "
+    total = total_steps(len(rows), settings.batch_size, settings.num_train_epochs, settings.max_steps)
+    run.say(f"pretrain: {len(texts):,} texts, {int(rows.count):,} tokens, "
           f"{sum(p.numel() for p in lm.parameters()):,} parameters, {total} steps")
 
     def part_of(step: int) -> Part:
-        return Part(blocks.select(batch_indices(step, len(blocks), settings.batch_size, settings.seed)), SFT().loss)
+        index = batch_indices(step, len(rows), settings.batch_size, settings.seed)
+        return Part(rows.select(torch.tensor(index)), SFT().loss)
 
     def evaluate() -> dict[str, float]:
         return text_loss(policy, tokenizer, held_out, settings.max_length, settings.micro_batch)
@@ -94,21 +96,19 @@ def _tokenizer(settings: Pretrain, texts: list[str]):
     return load_tokenizer(settings.model) if settings.model else train_tokenizer(texts, settings.vocab_size)
 
 
-def cut_into_blocks(tokenizer, texts: list[str], length: int, seed: int):
-    """Documents in a random order, end to end, as rows of `length` tokens: the first is given, the rest predicted."""
-    import torch
+def text_rows(tokenizer, texts: list[str], length: int):
+    """Documents as rows of their own, EOS before and behind; long ones in pieces of `length`, each from the last one's end.
 
-    from heed.language.batches import Blocks
+    A row never reads another document: nothing in it can be explained by a neighbour.
+    """
+    from heed.language.batches import make_tokens
 
-    texts = list(texts)
-    random.Random(seed).shuffle(texts)
-    ids: list[int] = []
+    end, rows = tokenizer.eos_token_id, []
     for start in range(0, len(texts), 1000):
-        for row in tokenizer(texts[start : start + 1000], add_special_tokens=False)["input_ids"]:
-            ids += [*row, tokenizer.eos_token_id]
-    if len(ids) < length:
-        raise UserError(f"the texts have {len(ids)} tokens, fewer than one block of max_length = {length}")
-    return Blocks(torch.tensor(ids[: len(ids) // length * length]).view(-1, length))
+        for ids in tokenizer(texts[start : start + 1000], add_special_tokens=False)["input_ids"]:
+            ids = [end, *ids, end]
+            rows += [ids[i : i + length] for i in range(0, len(ids) - 1, length - 1)]
+    return make_tokens([r[:1] for r in rows], [r[1:] for r in rows])
 
 
 def text_loss(policy, tokenizer, texts: list[str], length: int, micro_batch: int) -> dict[str, float]:
