@@ -8,6 +8,7 @@ import transformers as hf
 
 from heed.errors import UserError
 from heed.language.engines import ENGINES, make_engine
+from heed.language.engines.llama_step import can_step
 from heed.language.engines.sampler import truncate, uniforms
 from heed.language.engines.slots import SlotCache
 from heed.language.engines.static_cache import StaticCacheEngine
@@ -25,6 +26,7 @@ MODELS = {
         hf.GPT2Config(n_embd=32, n_layer=2, n_head=4, vocab_size=23, n_positions=64, bos_token_id=1, eos_token_id=3)
     ),
     "llama": lambda: hf.LlamaForCausalLM(hf.LlamaConfig(**SMALL, num_key_value_heads=2)),
+    "qwen2, with biases": lambda: hf.Qwen2ForCausalLM(hf.Qwen2Config(**SMALL, num_key_value_heads=2)),
     "qwen3": lambda: hf.Qwen3ForCausalLM(hf.Qwen3Config(**SMALL, **GQA)),
     "gemma": lambda: hf.GemmaForCausalLM(hf.GemmaConfig(**SMALL, head_dim=8, num_key_value_heads=1)),
     "gemma2, softcapped and partly sliding": lambda: hf.Gemma2ForCausalLM(hf.Gemma2Config(**SMALL, **GQA, **MIXED)),
@@ -80,6 +82,25 @@ def test_engines_agree(name):
         assert f.logprobs == pytest.approx(e.logprobs, abs=1e-5)
 
 
+@pytest.mark.parametrize("name", ["llama", "qwen2, with biases", "qwen3", "mistral, sliding"])
+def test_the_written_out_step_is_the_model_s_own(name):
+    model = built(name)
+    with torch.no_grad():
+        for part, weight in model.named_parameters():
+            if "norm" in part or "bias" in part:
+                weight.add_(torch.linspace(-0.5, 0.5, weight.numel()))
+    assert can_step(model)
+    sampling = Sampling(n=3, max_tokens=20, temperature=0.7)
+    written_out = static(model, slots=4).generate(PROMPTS, sampling)
+    model.model.layers[0].register_forward_hook(lambda *args: None)
+    assert not can_step(model), "somebody listens to a module that the written-out step never calls"
+    own = static(model, slots=4).generate(PROMPTS, sampling)
+    assert tokens(written_out) == tokens(own)
+    for left, right in zip(written_out, own, strict=True):
+        for a, b in zip(left, right, strict=True):
+            assert a.logprobs == pytest.approx(b.logprobs, abs=1e-5)
+
+
 def test_lora_is_sampled_with_its_adapter():
     from peft import LoraConfig, get_peft_model
 
@@ -93,8 +114,25 @@ def test_lora_is_sampled_with_its_adapter():
     adapted.train()
     expected = engine_of("transformers", adapted, eos=[EOS]).generate(PROMPTS, sampling)
     found = static(adapted).generate(PROMPTS, sampling)
+    assert can_step(model)
     assert tokens(found) == tokens(expected) != tokens(plain)
     assert adapted.training
+    with adapted.disable_adapter():
+        assert tokens(static(adapted).generate(PROMPTS, sampling)) == tokens(plain)
+    adapted.merge_adapter()
+    assert tokens(static(adapted).generate(PROMPTS, sampling)) == tokens(expected)
+
+
+@pytest.mark.parametrize("how", [{"use_dora": True}, {"lora_bias": True}, {"target_modules": ["embed_tokens"]}])
+def test_other_adapters_go_through_the_model(how):
+    from peft import LoraConfig, get_peft_model
+
+    model = built("llama")
+    get_peft_model(model, LoraConfig(r=2, **({"target_modules": ["q_proj"]} | how)))
+    assert not can_step(model)
+    sampling = Sampling(max_tokens=4, temperature=0)
+    expected = engine_of("transformers", model, eos=[EOS]).generate(PROMPTS, sampling)
+    assert tokens(static(model).generate(PROMPTS, sampling)) == tokens(expected)
 
 
 def test_virtual_tokens_are_refused():
@@ -222,15 +260,15 @@ def test_beams_find_the_likeliest():
 
 
 def test_uniforms_are_uniform_and_unrelated():
-    rows = torch.stack([uniforms(seed, i, k, 256) for seed in (0, 1) for i in range(8) for k in range(16)])
+    rows = torch.cat([uniforms(seed, [(i, k) for i in range(8) for k in range(16)], 256) for seed in (0, 1)])
     assert rows.min() >= 0 and rows.max() < 1
     counts = torch.histc(rows, 64, 0, 1)
     expected = rows.numel() / 64
     assert ((counts - expected) ** 2 / expected).sum() < 63 + 5 * (2 * 63) ** 0.5
     apart = torch.corrcoef(rows) - torch.eye(len(rows))
     assert apart.abs().max() < 6 / 256**0.5  # neighbours in seed, prompt and sample
-    assert torch.equal(uniforms(7, 2, 3, 10), uniforms(7, 2, 3, 20)[:10])
-    assert not torch.equal(uniforms(-1, 0, 0, 10), uniforms(1, 0, 0, 10))
+    assert torch.equal(uniforms(7, [(2, 3)], 10), uniforms(7, [(0, 0), (2, 3)], 20)[1:, :10])
+    assert not torch.equal(uniforms(-1, [(0, 0)], 10), uniforms(1, [(0, 0)], 10))
 
 
 def test_truncation_by_hand():

@@ -95,6 +95,7 @@ def greedy_is_the_best_token(make: MakeEngine) -> None:
 
 
 def almost_zero_is_greedy(make: MakeEngine) -> None:
+    """A temperature near 0 takes the likeliest token, without overflow on the way."""
     engine = _made(make)
     cold = engine.generate(PROMPTS, Sampling(max_tokens=10, temperature=1e-4))
     greedy = engine.generate(PROMPTS, Sampling(max_tokens=10, temperature=0))
@@ -131,6 +132,7 @@ def truncation_truncates(make: MakeEngine) -> None:
 
 
 def seeds_decide(make: MakeEngine) -> None:
+    """The same seed gives the same, another seed and another sample something else; the global state is left alone."""
     engine = _made(make)
     sampling = Sampling(n=4, max_tokens=8, seed=5)
     first = engine.generate(PROMPTS, sampling)
@@ -169,6 +171,7 @@ def samples_follow_the_distribution(make: MakeEngine) -> None:
 
 
 def mistakes_are_named(make: MakeEngine) -> None:
+    """A request that makes no sense or does not fit is a UserError that says which part of it."""
     for prompts, sampling, needle in (
         ([[1], []], Sampling(max_tokens=3), "prompt 1 is empty"),
         ([[1] * 60], Sampling(max_tokens=5), "65"),
@@ -219,6 +222,7 @@ def the_model_is_handed_back(make: MakeEngine) -> None:
 
 
 def updates_are_seen(make: MakeEngine) -> None:
+    """An update of the weights in place changes what is sampled next."""
     model = tiny_model()
     engine = _made(make, model, eos=[])
     sampling = Sampling(max_tokens=10, temperature=0)

@@ -17,7 +17,7 @@ def bare(model: nn.Module) -> PreTrainedModel:
 
     Raises UserError for adapters that put virtual tokens before the prompt, which only the wrapper knows about.
     """
-    if not hasattr(model, "peft_config"):
+    if not hasattr(model, "get_base_model"):
         return model
     if model.active_peft_config.is_prompt_learning:
         raise UserError("adapters made of virtual tokens (prompt or prefix tuning) cannot be sampled from; use LoRA")

@@ -3,6 +3,8 @@
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import groupby
+from operator import itemgetter
 
 import torch
 from torch import Tensor
@@ -81,25 +83,35 @@ class Decoding:
         return self.found
 
     def fill(self) -> None:
-        """Queued completions take the free slots."""
-        while self.queue and len(self.rows) < self.cache.slots:
-            self.begin(*self.queue.popleft())
+        """Queued completions take the free slots.  Each starts with its last prompt token still to be fed."""
+        free, column, count = self.cache.slots - len(self.rows), self.cache.column, self.sampling.max_tokens
+        new = [self.queue.popleft() for _ in range(min(free, len(self.queue)))]
+        taken = slice(len(self.rows), len(self.rows) + len(new))
+        for prompt, group in groupby(new, key=itemgetter(0)):
+            samples = [sample for _, sample in group]
+            start = column - len(self.prompts[prompt]) + 1
+            slots = slice(len(self.rows), len(self.rows) + len(samples))
+            self.rows += [Row(prompt, sample, start, column + 1) for sample in samples]
+            self.cache.place(slots, self.keys_values(prompt))
+            if samples[-1] == len(self.found[prompt]) - 1:
+                self.read.pop(prompt, None)
+        if new:
+            device = self.model.device
+            self.starts[taken] = torch.tensor([row.start for row in self.rows[taken]], device=device)
+            self.tokens[taken, column] = torch.tensor([self.prompts[i][-1] for i, _ in new], device=device)
+            drawn = uniforms(self.sampling.seed, new, count)
+            self.uniforms[taken, column + 1 : column + 1 + count] = drawn.to(device)
+            self.cache.open(taken, self.starts[taken])
         self.cache.rows = len(self.rows)
-        self.due = min((row.answer for row in self.rows), default=0) + self.sampling.max_tokens - 1
+        self.due = min((row.answer for row in self.rows), default=0) + count - 1
 
-    def begin(self, prompt: int, sample: int) -> None:
-        """A row whose last prompt token is the next to be fed; what stands before it comes from the prefill."""
-        ids, slot, column, count = self.prompts[prompt], len(self.rows), self.cache.column, self.sampling.max_tokens
-        row = Row(prompt, sample, start=column - len(ids) + 1, answer=column + 1)
-        self.rows.append(row)
-        if len(ids) > 1 and prompt not in self.read:
+    def keys_values(self, prompt: int) -> list[tuple[Tensor, Tensor]]:
+        """Of all tokens of `prompt` but the last, per layer [heads, length, head_dim]."""
+        if len(self.prompts[prompt]) == 1:
+            return []
+        if prompt not in self.read:
             self.prefill()
-        self.cache.open(slot, row.start, self.read.get(prompt, []))
-        if sample == len(self.found[prompt]) - 1:
-            self.read.pop(prompt, None)
-        self.starts[slot] = row.start
-        self.tokens[slot, row.start : row.answer] = torch.tensor(ids)
-        self.uniforms[slot, row.answer : row.answer + count] = uniforms(self.sampling.seed, prompt, sample, count)
+        return self.read[prompt]
 
     def prefill(self) -> None:
         """Keys and values of the next prompts, without their last tokens, by one forward with the model's own attention.

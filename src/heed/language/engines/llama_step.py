@@ -15,33 +15,38 @@ from heed.language.engines.slots import SlotCache
 
 FAMILY = ("LlamaForCausalLM", "MistralForCausalLM", "Qwen2ForCausalLM", "Qwen3ForCausalLM")
 ANGLES = ("default", "linear", "llama3", "yarn")  # rotary embeddings that depend on the position alone
-PRODUCTS = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
 
 
 def can_step(model: PreTrainedModel) -> bool:
     """Whether `LlamaStep` knows every part of `model`, and nobody listens to its modules."""
     if type(model).__name__ not in FAMILY or model.config.rope_parameters.get("rope_type") not in ANGLES:
         return False
-    if any(m._forward_hooks or m._forward_pre_hooks for m in model.modules()):
+    return _is_known(model) and type(model.lm_head) is nn.Linear
+
+
+def _is_known(module: nn.Module) -> bool:
+    """Made of transformers' own modules, plain linears and LoRA: nothing that a user or a library put in its place."""
+    if module._forward_hooks or module._forward_pre_hooks:
         return False
-    products = [m for name, m in model.named_modules() if name.rpartition(".")[2] in PRODUCTS]
-    return type(model.lm_head) is nn.Linear and all(_is_plain(m) or _is_lora(m) for m in products)
-
-
-def _is_plain(module: nn.Module) -> bool:
-    return type(module) is nn.Linear
+    if _is_lora(module):
+        return True
+    ours = type(module) in (nn.Linear, nn.Embedding, nn.ModuleList) or type(module).__module__.startswith("transformers.")
+    return ours and all(map(_is_known, module.children()))
 
 
 def _is_lora(module: nn.Module) -> bool:
-    """peft's linear layer with ordinary LoRA: no DoRA and no other variant."""
-    return hasattr(module, "lora_A") and not module.lora_variant and _is_plain(module.get_base_layer())
+    """peft's linear layer with ordinary LoRA, not merged: no DoRA, no bias, no other variant."""
+    if not hasattr(module, "lora_A") or type(module.get_base_layer()) is not nn.Linear or module.merged:
+        return False
+    variants = (getattr(module, name, {}) for name in ("lora_variant", "use_dora", "lora_bias"))
+    return not any(any(v.values()) if isinstance(v, dict) else v for v in variants)
 
 
 def _weight(module: nn.Module) -> Tensor:
-    if _is_plain(module):
+    if type(module) is nn.Linear:
         return module.weight
     weight = module.get_base_layer().weight
-    if module.disable_adapters or module.merged:
+    if module.disable_adapters:
         return weight
     return weight + sum(module.get_delta_weight(name) for name in module.active_adapters if name in module.lora_A)
 
@@ -54,7 +59,7 @@ class _Product:
     """
 
     def __init__(self, dtype: torch.dtype, *modules: nn.Module):
-        plain = [m if _is_plain(m) else m.get_base_layer() for m in modules]
+        plain = [m if type(m) is nn.Linear else m.get_base_layer() for m in modules]
         weight = torch.cat([_weight(m) for m in modules]).to(dtype)
         self.dtype = dtype
         self.bias = None if plain[0].bias is None else torch.cat([m.bias for m in plain]).to(dtype)

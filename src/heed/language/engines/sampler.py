@@ -1,12 +1,14 @@
 """From logits to tokens, with random numbers that belong to the completion and not to the order of the work."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 from torch import Tensor
 
 from heed.protocols import Sampling
 
-GOLDEN = 0x9E3779B97F4A7C15
+GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 U64 = 0xFFFFFFFFFFFFFFFF
 
 
@@ -17,15 +19,15 @@ def _mix(x: np.ndarray) -> np.ndarray:
     return x ^ (x >> np.uint64(31))
 
 
-def uniforms(seed: int, prompt: int, sample: int, count: int) -> Tensor:
-    """float32 [count] in [0, 1): number t decides token t of completion `sample` of prompt `prompt`.
+def uniforms(seed: int, completions: Sequence[tuple[int, int]], count: int) -> Tensor:
+    """float32 [completions, count] in [0, 1): number t decides token t of a completion (prompt, sample).
 
     Counter-based: the same four integers give the same number whatever else was drawn before.
     """
-    key = np.zeros(1, np.uint64)
-    for part in (seed, prompt, sample):
-        key = _mix(key + np.uint64((part * GOLDEN + GOLDEN) & U64))
-    bits = _mix(key + np.arange(1, count + 1, dtype=np.uint64) * np.uint64(GOLDEN))
+    key = _mix(np.array([seed & U64], np.uint64) + GOLDEN)
+    for part in np.array(completions, np.uint64).reshape(-1, 2).T:
+        key = _mix(key + (part + np.uint64(1)) * GOLDEN)
+    bits = _mix(key[:, None] + np.arange(1, count + 1, dtype=np.uint64) * GOLDEN)
     return torch.from_numpy((bits >> np.uint64(40)).astype(np.float32) / np.float32(2**24))
 
 
