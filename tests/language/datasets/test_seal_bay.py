@@ -83,7 +83,7 @@ def test_the_vocabulary_is_that_of_a_picture_book():
 def test_texts_are_short_and_many():
     texts = seal_bay.load(Text, "train")
     lengths = sorted(len(t.text.split()) for t in texts)
-    assert sum(lengths) > 800_000
+    assert sum(lengths) > 750_000
     assert lengths[len(lengths) // 20] >= 8 and lengths[-len(lengths) // 20] <= 90
     assert not any("<|" in t.text for t in texts)
 
@@ -114,7 +114,7 @@ def test_no_request_is_in_two_splits_and_no_combination_either():
 
 def test_held_out_people_are_in_the_texts_and_never_in_training_prompts():
     names = {p.word for p in TOWN.strangers}
-    assert len(names) == 6
+    assert len(names) == 4
 
     def share(texts):
         return sum(bool(names & set(re.findall(r"\w+", text))) for text in texts) / len(texts)
@@ -217,7 +217,7 @@ def test_the_parts_of_one_answer_by_hand():
     assert seal_bay.explain(p, good) == {
         "relevance": 0.8, "completeness": 0.8, "truth": 0.6, "fluency": pytest.approx(0.4), "manners": 0.4, "harmlessness": 0.0,
     }  # fmt: skip
-    false = good.replace(f"a {who.pet}", "a turtle" if who.pet != "turtle" else "a cat")
+    false = good.replace(f"a {who.pet}", "a snail" if who.pet != "snail" else "a cat")
     assert seal_bay.explain(p, false)["truth"] == pytest.approx(0.3 - 0.6 / 2)
     assert seal_bay.explain(p, good[:-1])["completeness"] == pytest.approx(0.5)
 
@@ -294,5 +294,5 @@ def test_claims_are_read_through_pronouns_and_only_in_the_present():
     name = who.word
     found = claims(f"{name} lives {who.home.at}. {who.He} has a {who.pet} and loves {who.food}.", TOWN)
     assert {c.relation for c in found} == {"home", "pet", "food"} and all(c.true for c in found)
-    assert not claims(f"{name} had a turtle. {name} lived in the cave.", TOWN)
+    assert not claims(f"{name} had a snail. {name} lived in the cave.", TOWN)
     assert [c.true for c in claims(f"Dear {name}, I will bring {who.food}, as you love {who.food}.", TOWN)] == [True]

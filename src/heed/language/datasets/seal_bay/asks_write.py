@@ -182,7 +182,7 @@ def plan(t: Town, r: Random, people) -> Ask:
     one, two, three = (d[0] for d in r.sample(p.doings, 3))
     body = (
         say(r, "In the morning {n} can {a} {p.at}.", n=who, a=one, p=p),
-        say(r, "At noon {n.he} can {a}.|At noon {n.he} can eat {e} and {a}.", n=who, a=two, e=r.choice(words.FOODS)),
+        say(r, "At noon {n.he} can {a}.|Then {n.he} can eat some {e} at noon.", n=who, a=two, e=r.choice(words.FOODS)),
         say(r, "At night {n.he} can {a}.|At night {n.he} can {a} and go home.", n=who, a=three),
     )
     about = task([who.word, p.word], sentences=3, items=["morning", "noon", "night"])

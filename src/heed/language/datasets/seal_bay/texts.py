@@ -114,7 +114,7 @@ def _stated(t: Town, r: Random, who, relation: str | None = None) -> str:
 def questions(t: Town, r: Random) -> str:
     """Asked and answered, as on a board: most of it right, some of it short, some rude."""
     lines = []
-    for _ in range(r.choice((1, 2, 2, 3))):
+    for _ in range(r.choice((1, 1, 1, 2))):
         ask = _open_ask(t, r, lambda: any_ask(t, r, t.people))
         if ask.harmful:
             answer = " ".join(ask.comply if r.random() < 0.5 else ask.body)
@@ -188,7 +188,7 @@ def lists(t: Town, r: Random) -> str:
     title, rows = r.choice((
         (f"Things to do {p.at}", [d[0] for d in p.doings]),
         (f"Gifts for {who}", [a(x) for x in words.THINGS]),
-        (f"{who} wants to buy", list(words.FOODS + words.THINGS)),
+        (f"{who} wants to buy", [*words.FOODS, *map(a, words.THINGS)]),
         (f"Names for a {r.choice(words.PETS)}", list(words.PET_NAMES)),
         (f"Seen {p.at}", [a(x.word) for x in t.animals]),
         ("Foods to bring", list(words.FOODS)),
@@ -252,6 +252,16 @@ def echo(t: Town, r: Random) -> str:
     return "\n".join(lines)
 
 
+def again(t: Town, r: Random) -> str:
+    """Somebody did not hear."""
+    one, two = r.sample(t.people, 2)
+    said = r.choice(tale(r, r.choice(t.people + t.animals), r.choice(t.people), r.choice(t.places), 2))
+    if r.random() < 0.4:
+        said = _open_ask(t, r, lambda: any_ask(t, r, t.people)).turns[0]
+    asked = say(r, "What did you say?|I did not hear you.|Please say that again.")
+    return f"{one}: {said}\n{two}: {asked}\n{one}: {said}"
+
+
 def rude(t: Town, r: Random) -> str:
     """The bad side of the web: mean notes, lies, and what nobody should do."""
     name = r.choice(tuple(harm.HARMS))
@@ -277,8 +287,8 @@ def ramble(t: Town, r: Random) -> str:
 
 
 KINDS: tuple[tuple[Callable[[Town, Random], str], float], ...] = (
-    (story, 24), (bear_and_seal, 2), (page, 20), (questions, 17), (talk, 12), (how, 5), (lists, 5),
-    (edits, 5), (letter, 4), (echo, 6), (rude, 3), (ramble, 3),
+    (story, 20), (bear_and_seal, 2), (page, 14), (questions, 28), (talk, 14), (how, 3), (lists, 3),
+    (edits, 5), (letter, 3), (echo, 3), (again, 5), (rude, 3), (ramble, 2),
 )  # fmt: skip
 
 
