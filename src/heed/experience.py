@@ -80,3 +80,23 @@ class Ranked:
         starts = sizes.cumsum(0) - sizes
         rows = torch.cat([torch.arange(int(starts[i]), int(starts[i] + sizes[i])) for i in index.tolist()])
         return Ranked(self.candidates.select(rows), self.ranks[index], None if self.margin is None else self.margin[index])
+
+
+@dataclass(frozen=True)
+class Rated:
+    """What people scored by itself: `candidates` (it has `select(index)`) and what each was given, [N]."""
+
+    candidates: Any
+    given: Tensor
+
+    def __len__(self) -> int:
+        return len(self.given)
+
+    @property
+    def count(self) -> Tensor:
+        """How many ratings there are."""
+        return torch.tensor(float(len(self)))
+
+    def select(self, index: Tensor) -> "Rated":
+        """The ratings `index`, with their candidates."""
+        return Rated(self.candidates.select(index), self.given[index])

@@ -1,4 +1,4 @@
-"""What makes the next lines of a children's story better: it keeps its hero, somebody speaks, it is cheerful, nothing is said twice.
+"""What makes the next lines of a children's story better: they keep its hero, somebody speaks, they are cheerful and fresh.
 
 `story` is for training.  Everything in it is counted once and has a ceiling, so that saying a word again earns nothing:
 
@@ -20,19 +20,17 @@ from pathlib import Path
 
 from heed.errors import UserError
 
-HAPPY = frozenset(
-    "happy happily glad smile smiled smiling laugh laughed laughing love loved fun joy joyful proud hug hugged kind thank "
-    "thanked excited cheerful wonderful friend friends friendly best".split()
-)
-SAD = frozenset(
-    "sad sadly cry cried crying tears scared afraid scary angry mad hurt upset alone lonely lost broke broken mean bad died "
-    "sorry fight worried".split()
-)
+HAPPY = frozenset(re.findall(r"\w+", """
+    happy happily glad smile smiled smiling laugh laughed laughing love loved fun joy joyful proud hug hugged kind thank
+    thanked excited cheerful wonderful friend friends friendly best"""))
+SAD = frozenset(re.findall(r"\w+", """
+    sad sadly cry cried crying tears scared afraid scary angry mad hurt upset alone lonely lost broke broken mean bad died
+    sorry fight worried"""))
 SPEAKING = r"(?:said|asked|replied|answered|shouted|called|cried|whispered|yelled|exclaimed|told|laughed)"
 SPOKEN = re.compile(rf'\b{SPEAKING}\b[^".!?]{{0,30}}[,:]? ?"([^"]+)"|"([^"]+)"[^".!?]{{0,30}}\b{SPEAKING}\b')
 NAMED = re.compile(r"\b(?:named|called|name was|name is) ([A-Z][a-z]+)")
 INSIDE = re.compile(r"(?<=[a-z,] )([A-Z][a-z]+)")  # a capital that opens no sentence
-NOBODY = frozenset("Mom Mommy Dad Daddy Mum Mummy Mama Papa Grandma Grandpa Monday Christmas".split())
+NOBODY = frozenset({"Mom", "Mommy", "Dad", "Daddy", "Mum", "Mummy", "Mama", "Papa", "Grandma", "Grandpa", "Christmas"})
 LEXICON = "toxicity_lexicons/vader_lexicon.txt"  # in the folder HEED_DATA
 
 
@@ -69,7 +67,7 @@ def cheer(text: str) -> float:
 
 
 def fresh(prompt: str, text: str) -> float:
-    """The share of the continuation's word triples that did not stand before, in it or in the prompt, squared; 0 without any."""
+    """The share of the continuation's word triples that stand there for the first time, squared; 0 without any."""
     before, said = words(prompt.lower()), words(text.lower())
     whole = before + said
     triples = list(zip(whole, whole[1:], whole[2:], strict=False))
@@ -79,7 +77,7 @@ def fresh(prompt: str, text: str) -> float:
 
 
 def valence(prompts: Sequence[str], completions: Sequence[str], **columns) -> list[float | None]:
-    """Mean valence, -4 to 4, of the words that are in the lexicon and that `story` does not count; None where there are none."""
+    """Mean valence, -4 to 4, of the words in the lexicon that `story` does not count; None without any."""
     known = lexicon()
     found = [[known[w] for w in words(c.lower()) if w in known and w not in HAPPY | SAD] for c in completions]
     return [sum(values) / len(values) if values else None for values in found]

@@ -1,0 +1,154 @@
+"""What a reward model learns from, and is measured on: rankings of several answers, or ratings of one.
+
+Both kinds are used alike: `len`, `select(index)` for a batch, `loss`, `prompts` for what was asked, `said` for a line about
+them, and `figures(model)` for the share of held-out judgements that the model agrees with.
+"""
+
+from typing import Any
+
+from heed.errors import UserError
+
+Figures = dict[str, Any]
+
+
+class Rankings:
+    """K-way rankings (Ouyang et al. 2022): agreement is a pair in the order the person gave."""
+
+    def __init__(self, settings, tokenizer, length: int):
+        from heed.algorithms.reward_model import RewardModel
+        from heed.language.rankings import encode_rankings
+        from heed.records import Ranking
+
+        algorithm = RewardModel(settings.ties, settings.normalise, settings.label_smoothing,
+                                settings.center_rewards_coefficient)
+        train, valid, test = load_judgements(settings, Ranking)
+        self.rows, self.valid, self.test = (
+            encode_rankings(tokenizer, rows, length, algorithm.usable, settings.use_margins) for rows in (train, valid, test))
+        if not self.rows.groups:
+            raise UserError(f"none of the {len(train)} rankings has two answers of different rank: nothing to learn from")
+        self.loss, self.select = algorithm.loss, self.rows.ranked.select
+        self.prompts, self.micro_batch = [r.prompt for r in train], settings.micro_batch
+        self.lineage = {"rankings": self.rows.groups, "pairs": self.rows.pairs}
+
+    def __len__(self) -> int:
+        return self.rows.groups
+
+    @property
+    def said(self) -> str:
+        return (f"{self.rows.groups:,} rankings, {self.rows.pairs:,} pairs ({self.rows.dropped} without a usable pair), "
+                f"{self.valid.groups:,} held out")
+
+    def figures(self, model) -> Figures:
+        """Accuracy on held-out pairs, beside what one score for all and `the longer one wins` would reach."""
+        return named("eval", self._accuracy(model, self.valid)) | named("test", self._accuracy(model, self.test))
+
+    def _accuracy(self, model, rows) -> Figures:
+        from heed.evaluation.metrics.preference import pairwise_accuracy
+
+        if not rows.groups:
+            return {}
+        scores = scored(model, rows.ranked.candidates, self.micro_batch * rows.ranked.ranks.shape[1])
+        rewards = rows.ranked.by_group(scores).tolist()
+        ordered = [(g, a, b) for g, ranks in enumerate(rows.ranked.ranks.tolist()) for a, x in enumerate(ranks)
+                   for b, y in enumerate(ranks) if 0 < x < y]
+        ids = [rows.prompt_ids[g] for g, _, _ in ordered]
+
+        def agreement(values) -> dict[str, float]:
+            return pairwise_accuracy([values[g][a] for g, a, _ in ordered], [values[g][b] for g, _, b in ordered],
+                                     ids).summary()
+
+        return {"accuracy": agreement(rewards), "accuracy_longer_wins": agreement(rows.lengths), "accuracy_constant": 0.5}
+
+
+class Ratings:
+    """Absolute scores: agreement is a score on the same side of the training ratings' middle as the person's."""
+
+    def __init__(self, settings, tokenizer, length: int):
+        from heed.algorithms.rating_model import Ordinal, Regression
+        from heed.experience import Rated
+        from heed.language.ratings import encode_ratings
+        from heed.records import Rating
+
+        train, valid, test = load_judgements(settings, Rating)
+        self.rows, self.valid, self.test = (encode_ratings(tokenizer, rows, length) for rows in (train, valid, test))
+        self.algorithm = {"ordinal": Ordinal, "regression": Regression}[settings.ratings_as].of(self.rows.scores)
+        self.rated = Rated(self.rows.tokens, self.algorithm.targets(self.rows.scores))
+        self.loss, self.select = self.algorithm.loss, self.rated.select
+        self.prompts, self.micro_batch = [r.prompt for r in train], settings.micro_batch
+        self.lineage = {"ratings": len(self.rated), "ratings_as": repr(self.algorithm)}
+
+    def __len__(self) -> int:
+        return len(self.rated)
+
+    @property
+    def said(self) -> str:
+        return f"{len(self):,} ratings, {len(self.valid.scores):,} held out"
+
+    def figures(self, model) -> Figures:
+        """Accuracy on held-out ratings, beside the larger side and `longer than most is better`."""
+        return named("eval", self._accuracy(model, self.valid)) | named("test", self._accuracy(model, self.test))
+
+    def _accuracy(self, model, rows) -> Figures:
+        import torch
+
+        from heed.evaluation.estimate import by_cluster, share
+
+        if not rows.scores:
+            return {}
+        high = self.algorithm.high_target(self.algorithm.targets(rows.scores))
+        median = sorted(self.rows.lengths)[len(self.rows.lengths) // 2]
+
+        def agreement(guess) -> dict[str, float]:
+            right = (guess == high).double()
+            return share(by_cluster(torch.stack([right, torch.ones_like(right)], 1).numpy(), rows.prompt_ids)).summary()
+
+        guess = self.algorithm.high(scored(model, rows.tokens, self.micro_batch))
+        mostly = self.algorithm.high_target(self.rated.given).float().mean() > 0.5
+        return {"accuracy": agreement(guess), "accuracy_longer_wins": agreement(torch.tensor(rows.lengths) > median),
+                "accuracy_constant": agreement(mostly.expand(len(high)))["value"]}
+
+
+def load_judgements(settings, kind: type) -> tuple[list, list, list]:
+    """(training, validation, test) judgements; each prompt is in one of them only."""
+    from heed.language.datasets import load
+
+    if (settings.store is None) == (settings.dataset is None):
+        raise UserError("reward: give either store (labels collected with heed) or dataset (a file of judgements)")
+    name = f"{kind.__name__.lower()}s"
+    if settings.store is not None:
+        from heed.feedback.store import open_store
+
+        read = getattr(open_store(settings.store, create=False), name)
+        train, valid = read(split="train"), read(split="valid")
+    else:
+        train = load(settings.dataset, kind, split="train", limit=settings.max_rows)
+        valid = load(settings.dataset, kind, split="valid")
+    if not train:
+        raise UserError(f"{settings.store or settings.dataset}: no {name} to train on")
+    known = {r.prompt.id for r in [*train, *valid]}
+    test = load(settings.test_dataset, kind, split=None) if settings.test_dataset else []
+    return train[: settings.max_rows], valid, [r for r in test if r.prompt.id not in known]
+
+
+def scored(model, rows, micro_batch: int):
+    """A score a row [N], without a gradient."""
+    import torch
+
+    model.eval()
+    with torch.no_grad():
+        scores = torch.cat([model.score(rows.select(i)) for i in torch.arange(len(rows)).split(micro_batch)])
+    model.train()
+    return scores
+
+
+def named(split: str, figures: Figures) -> Figures:
+    """The figures with the split before their names."""
+    return {f"{split}_{name}": value for name, value in figures.items()}
+
+
+def plain(figures: Figures) -> dict[str, float]:
+    """The figures without their intervals, for a curve."""
+    return {k: v["value"] if isinstance(v, dict) else v for k, v in figures.items()}
+
+
+LEARN_FROM: dict[str, type[Rankings] | type[Ratings]] = {"rankings": Rankings, "ratings": Ratings}

@@ -1,0 +1,78 @@
+"""What a reward model learns from: ratings as well as rankings, and what its accuracy is measured against."""
+
+import json
+import random
+
+import pytest
+
+from heed.errors import UserError
+from heed.language.chat import load_tokenizer
+from heed.language.ratings import encode_ratings
+from heed.records import Candidate, Message, Prompt, Rating, content_id, split_of
+from heed.workflows import reward
+
+
+@pytest.fixture(scope="session")
+def reviews(data):
+    """Labelled texts, a word of each saying all; the test file holds some of the training texts again."""
+    rng, rows = random.Random(1), []
+    for i in range(240):
+        good = rng.random() < 0.5
+        text = f"{rng.choice(['Ann', 'Ben', 'Cat'])} number {i} has a {'boat' if good else 'rope'}."
+        rows.append({"text": text, "label": int(good)})
+    folder = data["place"] / "reviews"
+    folder.mkdir()
+    for name, part in (("reviews", rows[:200]), ("more", rows[:20] + rows[200:])):
+        (folder / f"{name}.jsonl").write_text("".join(json.dumps(r) + "\n" for r in part))
+    return folder
+
+
+def learn(model, out, **changes):
+    return reward.run(reward.Reward(**{**dict(
+        output_dir=str(out), model=model, learn_from="ratings", max_length=24, batch_size=16, micro_batch=16,
+        num_train_epochs=4, learning_rate=1e-2, shift_prompts=8, max_completion_length=8), **changes}))
+
+
+@pytest.mark.parametrize("ratings_as", ["ordinal", "regression"])
+def test_a_reward_model_learns_from_labels(base, reviews, tmp_path, ratings_as):
+    found = learn(base, tmp_path / "out", ratings_as=ratings_as, dataset=str(reviews / "reviews.jsonl"),
+                  test_dataset=str(reviews / "more.jsonl"))
+    assert found["test_accuracy"]["value"] > 0.9
+    again = [json.loads(line)["text"] for line in (reviews / "more.jsonl").read_text().splitlines()[:20]]
+    unseen = 40 + sum(split_of(content_id(text)) == "test" for text in again)
+    assert found["test_accuracy"]["n"] == unseen, "texts that were trained on are no test"
+    assert 0.5 <= found["test_accuracy_constant"] < 0.7
+    assert found["test_accuracy_longer_wins"]["value"] < 0.9
+    assert found["eval_accuracy"]["low"] <= found["eval_accuracy"]["value"] <= found["eval_accuracy"]["high"]
+
+
+def test_rankings_are_measured_beside_what_reads_nothing(sft, data, tmp_path):
+    rows = [{"prompt": f"What has number {i}?", "chosen": "a net", "rejected": "a very long net"} for i in range(30)]
+    (tmp_path / "more.jsonl").write_text("".join(json.dumps(r) + "\n" for r in rows))
+    found = learn(sft, tmp_path / "out", dataset=data["rankings"], test_dataset=str(tmp_path / "more.jsonl"),
+                  learn_from="rankings", max_length=80)
+    assert found["test_accuracy"]["n"] == 30
+    assert found["test_accuracy_constant"] == 0.5
+    assert found["test_accuracy_longer_wins"]["value"] == 0.0, "short answers were the better ones"
+
+
+def test_a_text_rated_by_itself_is_read_from_its_own_first_token(base):
+    tokenizer = load_tokenizer(base)
+    text = "Ann has a boat. Ben sees the boat."
+    whole = tokenizer(text)["input_ids"]
+    alone = Rating(Prompt(""), Candidate(text), "x", {"stars": 3.0}, 1, 5)
+    answer = Rating(Prompt((Message("user", "What?"),)), Candidate(text), "x", {"a": 1.0, "b": 2.0}, 1, 5)
+    tokenizer.chat_template = tokenizer.chat_template or "{{ messages[0]['content'] }}"
+    found = encode_ratings(tokenizer, [alone, answer], 64)
+    rows = [found.tokens.prompt_ids[i, :n].tolist() + found.tokens.completion_ids[i, :m].tolist()
+            for i, (n, m) in enumerate(zip(found.tokens.prompt_lengths, found.tokens.completion_lengths, strict=True))]
+    assert rows[0] == [*whole, tokenizer.eos_token_id]
+    assert rows[1][-len(whole) - 1:] == rows[0]
+    assert found.scores == [3.0, 1.5]
+    cut = encode_ratings(tokenizer, [alone], 6)
+    assert [cut.tokens.prompt_ids[0, 0].item(), *cut.tokens.completion_ids[0].tolist()] == whole[:6], "cut before its EOS"
+
+
+def test_ratings_where_there_are_none(base, data, tmp_path):
+    with pytest.raises(UserError, match="cannot be read as ratings"):
+        learn(base, tmp_path / "out", dataset=data["rankings"])
