@@ -205,7 +205,7 @@ def test_each_flaw_lowers_the_part_it_should(flaw, part):
             n += 1
             only += all(abs(poor[k] - good[k]) < 0.07 for k in judge.PARTS if k != part)
     # Cutting an answer short may cut the subject out as well, and an obedient answer is another answer altogether.
-    assert only / n >= {"incomplete": 0.5, "obedient": 0}.get(flaw, 0.85)
+    assert only / n >= {"incomplete": 0.5, "obedient": 0}.get(flaw, 0.9)
 
 
 def test_the_parts_of_one_answer_by_hand():

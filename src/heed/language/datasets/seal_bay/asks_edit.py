@@ -34,7 +34,7 @@ def swap(t: Town, r: Random, people) -> Ask:
     old, new = form.format(n=one), form.format(n=two)
     forms = "Write this about {two}: {s}|Put {two} in place of {one}: {s}|Change {one} to {two}. {s}"
     turn = say(r, forms, one=one, two=two, s=old)
-    about = task([slots["x"], slots["p"].word], answer=[two.word], rivals=[one.word])
+    about = task([slots["x"], slots["p"].word], answer=[two.word], rivals=[x.word for x in t.people if x != two])
     return Ask("rewrite", (turn,), ("swap", one.word, two.word, slots["x"]), about, (new,), wrong=(old,))
 
 

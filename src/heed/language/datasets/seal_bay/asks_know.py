@@ -5,40 +5,55 @@ from random import Random
 from heed.language.datasets.seal_bay import words
 from heed.language.datasets.seal_bay.ask import Ask, task
 from heed.language.datasets.seal_bay.asks_write import steps_of
-from heed.language.datasets.seal_bay.tales import another, capital, detail, fact, listed, relations, say
-from heed.language.datasets.seal_bay.town import Animal, Place, Town, a
+from heed.language.datasets.seal_bay.tales import another, capital, detail, fact, listed, relations, rivals, say
+from heed.language.datasets.seal_bay.town import Animal, Town, a
 
 QUESTIONS = {
     "job": "What does {w} do all day?|What is the job of {w}?|What work does {w} do?",
     "home": "Where does {w} live?|Where is the home of {w}?|Where can I find {w}?",
     "pet": "What pet does {w} have?|Which pet lives with {w}?|Does {w} have a pet?",
     "food": "What food does {w} love?|What does {w} like to eat?|What can I cook for {w}?",
+    "eats": "What does {w} eat?|What food does {w} like?",
     "colour": "What colour is {w}?|Can you tell me the colour of {w}?",
     "day": "When is {w} busy?|On which day is {w} busy?|When do most people go to {w}?",
 }
-
-
-def _value(v) -> str:
-    return v.word if isinstance(v, Place) else str(v)
 
 
 def question(t: Town, r: Random, people) -> Ask:
     """One fact of one person, animal or place."""
     who = r.choice(people * 3 + t.animals * 2 + t.places)
     relation = r.choice(relations(who))
-    right, false = getattr(who, relation), another(r, t, who, relation)
-    about = task([who.word], answer=[_value(right)], rivals=[_value(false)])
-    forms = (
-        "What does {w} eat?|What food does {w} like?" if isinstance(who, Animal) and relation == "food" else QUESTIONS[relation]
+    forms = QUESTIONS["eats" if isinstance(who, Animal) and relation == "food" else relation]
+    body, wrong = (plain_fact(who, relation, v) for v in (getattr(who, relation), another(r, t, who, relation)))
+    return Ask(
+        "open_qa",
+        (say(r, forms, w=who),),
+        ("fact", who.word, relation),
+        fact_task([who.word], t, who, relation),
+        (body,),
+        wrong=(wrong,),
+        extra=beside(r, who, relation),
     )
-    # "She bakes bread" would not name the job, so the plain answer is the one that does.
-    body = (f"{capital(str(who))} is a {right}.",) if relation == "job" else (fact(r, who, relation),)
-    wrong = (body[0].replace(_value(right), _value(false)),)
-    if relation == "home":
-        wrong = (fact(r, who, "home", false),)
-    left = [x for x in relations(who) if x != relation]
-    extra = fact(r, who, r.choice(left), subject=who.He) if left else f"People go there to {r.choice(who.doings)[0]}."
-    return Ask("open_qa", (say(r, forms, w=who),), ("fact", who.word, relation), about, body, wrong=wrong, extra=extra)
+
+
+def plain_fact(who, relation: str, value, subject: str | None = None) -> str:
+    """The answer that names the value: "Ann is a baker", not "Ann bakes bread"."""
+    forms = {"job": "{s} is a {v}.", "home": "{s} lives {v.at}.", "pet": "{s} has a {v}.", "food": "{s} loves {v}."}
+    forms |= {"colour": "{s} is {v}.", "day": "{s} is busy on {v}."}
+    form = "{s} eats {v}." if isinstance(who, Animal) and relation == "food" else forms[relation]
+    return form.format(s=subject or capital(str(who)), v=value)
+
+
+def fact_task(about: list, t: Town, who, relation: str) -> dict:
+    """The task of telling one fact: any other value of its kind is wrong."""
+    right, *wrong = (getattr(v, "word", v) for v in (getattr(who, relation), *rivals(t, who, relation)))
+    return task(about, answer=[right], rivals=wrong)
+
+
+def beside(r: Random, who, relation: str) -> str:
+    """One more true thing of `who`, which does not say a second job, home, pet, food, colour or day."""
+    left = [x for x in relations(who) if x != relation and {x, relation} != {"job", "food"}]
+    return fact(r, who, r.choice(left), subject=who.He) if left else f"People go there to {r.choice(who.doings)[0]}."
 
 
 def who_question(t: Town, r: Random, people) -> Ask:
@@ -96,12 +111,12 @@ def who_in_text(t: Town, r: Random, people) -> Ask:
     if r.random() < 0.5:
         turn = say(r, "{text} Who took the {x}?|Read this: {text} Who has the {x}?", text=text, x=x)
         body, wrong = (f"{one} took the {x}.",), (f"{two} took the {x}.",)
-        about = task([x], answer=[one.word], rivals=[two.word])
+        about = task([x], answer=[one.word], rivals=[x.word for x in t.people if x != one])
         extra = f"{one.He} took it to {p}."
     else:
         turn = say(r, "{text} Where is the {x} now?|Read this: {text} Where is the {x}?", text=text, x=x)
         body, wrong = (f"The {x} is {p.at}.",), (f"The {x} is {q.at}.",)
-        about = task([x], answer=[p.word], rivals=[q.word])
+        about = task([x], answer=[p.word], rivals=[x.word for x in t.places if x != p])
         extra = f"{one} took it there."
     return Ask("closed_qa", (turn,), ("text", one.word, x, p.word), about, body, wrong=wrong, extra=extra)
 
@@ -128,7 +143,12 @@ def kind_or_rude(t: Town, r: Random, people) -> Ask:
     )
 
 
-GROUPS = {"animal": tuple(words.ANIMALS), "food": words.FOODS, "place": tuple(words.PLACES), "thing": words.THINGS}
+GROUPS = {
+    "animal": tuple(words.ANIMALS),
+    "food": tuple(x for x in words.FOODS if x[-1] != "s"),
+    "place": tuple(words.PLACES),
+    "thing": words.THINGS,
+}
 
 
 def sort_of(t: Town, r: Random, people) -> Ask:
@@ -146,7 +166,7 @@ def sort_of(t: Town, r: Random, people) -> Ask:
         two=_kind(two),
     )
     form = "{s} is {k}."
-    about = task([word], answer=[right], rivals=[false])
+    about = task([word], answer=[right], rivals=[g for g in GROUPS if g != right])
     body = (capital(form.format(s=shown, k=_kind(right))),)
     wrong = (capital(form.format(s=shown, k=_kind(false))),)
     return Ask("classification", (turn,), ("sort", word, one, two), about, body, wrong=wrong, extra=_about(t, r, word))
@@ -225,7 +245,7 @@ def next_one(t: Town, r: Random, people) -> Ask:
         b=before,
         c=now,
     )
-    about = task([["next", "comes"]], answer=[after], rivals=[x for x in series if x not in (before, now, after)])
+    about = task([["next", "comes"]], answer=[after], rivals=[x for x in series if x not in (now, after)])
     body, wrong = (f"Next comes {after}.",), (f"Next comes {r.choice([x for x in series if x not in (before, now, after)])}.",)
     return Ask("other", (turn,), ("next", now, who.word), about, body, wrong=wrong, extra=f"It comes after {now}.")
 

@@ -4,6 +4,7 @@ from random import Random
 
 from heed.language.datasets.seal_bay import words
 from heed.language.datasets.seal_bay.ask import Ask, task
+from heed.language.datasets.seal_bay.asks_know import beside, fact_task, plain_fact
 from heed.language.datasets.seal_bay.tales import another, fact, say
 from heed.language.datasets.seal_bay.town import Town
 
@@ -26,13 +27,10 @@ def hello(t: Town, r: Random, people) -> Ask:
 FEELINGS = {
     "sad": "I am sorry that you are sad.",
     "tired": "I am sorry that you are tired.",
-    "cold": "I am sorry that you are cold.",
     "angry": "I can see why you are angry.",
     "afraid": "You do not have to be afraid.",
     "happy": "I am glad that you are happy.",
     "proud": "It is good that you are proud.",
-    "alone": "You are not alone, I am here.",
-    "hungry": "I am sorry that you are hungry.",
 }
 
 
@@ -92,25 +90,24 @@ def remember(t: Town, r: Random, people) -> Ask:
     return Ask("chat", (first, reply, last), ("remember", me.word, food), about, body, wrong=wrong, extra=extra)
 
 
-# What is asked by name, what is asked next of him or her, and the plain answer.
+# What is asked by name, and what is asked next of him or her.
 IN_TURN = {
-    "job": ("Do you know what {n} does?", "And what work does {n.he} do?", "{s} is a {v}."),
-    "home": ("Do you know where {n} lives?", "And where does {n.he} live?", "{s} lives {v.at}."),
-    "pet": ("Do you know the pet of {n}?", "And what pet does {n.he} have?", "{s} has a {v}."),
-    "food": ("Do you know what {n} loves?", "And what food does {n.he} love?", "{s} loves {v}."),
+    "job": ("Do you know what {n} does?", "And what work does {n.he} do?"),
+    "home": ("Do you know where {n} lives?", "And where does {n.he} live?"),
+    "pet": ("Do you know the pet of {n}?", "And what pet does {n.he} have?"),
+    "food": ("Do you know what {n} loves?", "And what food does {n.he} love?"),
 }
 
 
 def follow_up(t: Town, r: Random, people) -> Ask:
     """The second question says only he or she."""
     who = r.choice(people)
-    one, two, three = r.sample(tuple(IN_TURN), 3)
-    right, false = getattr(who, two), another(r, t, who, two)
+    one, two = r.sample(tuple(IN_TURN), 2)
     subject = r.choice((who.word, who.He))
-    body, wrong = ((IN_TURN[two][2].format(s=subject, v=v),) for v in (right, false))
-    about = task([[who.word, who.he]], answer=[getattr(right, "word", right)], rivals=[getattr(false, "word", false)])
+    body, wrong = (plain_fact(who, two, v, subject) for v in (getattr(who, two), another(r, t, who, two)))
     turns = (IN_TURN[one][0].format(n=who), fact(r, who, one), IN_TURN[two][1].format(n=who))
-    return Ask("chat", turns, ("fact", who.word, two), about, body, wrong=wrong, extra=fact(r, who, three, subject=who.He))
+    about = fact_task([[who.word, who.he]], t, who, two)
+    return Ask("chat", turns, ("fact", who.word, two), about, (body,), wrong=(wrong,), extra=beside(r, who, two))
 
 
 CHAT = ((hello, 3), (feeling, 4), (news, 4), (remember, 4), (follow_up, 4))

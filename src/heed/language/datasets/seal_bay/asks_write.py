@@ -6,7 +6,7 @@ from random import Random
 from heed.language.datasets.seal_bay import words
 from heed.language.datasets.seal_bay.ask import Ask, task
 from heed.language.datasets.seal_bay.tales import another, capital, detail, fact, other, relations, say, starred, tale
-from heed.language.datasets.seal_bay.town import Person, Town
+from heed.language.datasets.seal_bay.town import Animal, Person, Town
 
 GEN = "generation"
 
@@ -54,6 +54,13 @@ def _indefinite(who) -> str:
     return who.a
 
 
+# What shows that a fact is told, one group a relation.
+SIGNS = {
+    Person: (["lives"], ["has a", "keeps a"], ["loves", "likes"], ["is a", *words.JOBS.values()]),
+    Animal: (["lives"], ["eats", "to eat"], [f"is {c}" for c in words.COLOURS]),
+}
+
+
 def portrait(t: Town, r: Random, people) -> Ask:
     """Say true things of a person or an animal."""
     who, n = r.choice(people * 2 + t.animals), r.choice((2, 2, 3))
@@ -71,7 +78,7 @@ def portrait(t: Town, r: Random, people) -> Ask:
     value = another(r, t, who, told[wrong_one])
     wrong = list(sentences[:n])
     wrong[wrong_one] = fact(r, who, told[wrong_one], value, subject=None if wrong_one == 0 else who.He)
-    about = task([who.word], sentences=n)
+    about = task([who.word], sentences=n, items=SIGNS[type(who)], want=n)
     return Ask(
         GEN, (turn,), ("portrait", who.word, str(n)), about, tuple(sentences[:n]), wrong=tuple(wrong), extra=sentences[n]
     )

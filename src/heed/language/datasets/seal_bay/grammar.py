@@ -3,9 +3,11 @@
 Learnt from answers of the town itself, so that nothing has to be written down twice.
 """
 
+import re
 from functools import lru_cache
 from itertools import pairwise
 from random import Random
+from typing import NamedTuple
 
 from heed.language.datasets.seal_bay import words
 from heed.language.datasets.seal_bay.asks_talk import FEELINGS
@@ -16,6 +18,7 @@ from heed.language.datasets.seal_bay.town import build
 
 _PHRASES = words.FRIENDLY_FIRST + words.FRIENDLY_LAST + words.RUDE + words.REFUSALS
 START, END = "<", ">"
+_TENSES = ("doing", "did")  # what one does somewhere, and did; "read a book" is either
 _CLASSES = {
     "PERSON": words.GIRLS + words.BOYS,
     "ANIMAL": tuple(words.ANIMALS) + words.PETS,
@@ -34,24 +37,45 @@ _CLASSES = {
 _CLASS = {w.lower(): name for name, members in _CLASSES.items() for w in members}
 
 
+_DOINGS = {
+    phrase: kind
+    for _, _, doings in words.PLACES.values()
+    for d in doings
+    for phrase, kind in zip(d.split("|"), _TENSES, strict=True)
+}
+_DOING = re.compile(rf"\b({'|'.join(sorted(_DOINGS, key=len, reverse=True))})\b")
+
+
 def folded(sentence: str) -> list[str]:
-    return [START, *(_CLASS.get(w, w) for w in tokens(sentence)), END]
+    """The words of a sentence in lower case, those of a kind as the name of their kind, between START and END."""
+    simple = _DOING.sub(lambda m: _DOINGS[m.group()], sentence)
+    return [START, *(_CLASS.get(w, w) for w in tokens(simple)), END]
+
+
+class Grammar(NamedTuple):
+    pairs: frozenset[tuple[str, ...]]
+    triples: frozenset[tuple[str, ...]]
+    words: frozenset[str]
 
 
 @lru_cache(maxsize=1)
-def known() -> tuple[frozenset[tuple[str, ...]], frozenset[tuple[str, ...]]]:
-    """(pairs, triples) of folded words that its answers have.  The same for every town: the words do not change."""
+def known() -> Grammar:
+    """Pairs and triples of folded words that the town's answers have, and all its words.
+
+    The same for every town: the words do not change.
+    """
     t = build(0)
     r = Random("grammar")
-    pairs, triples = set(), set()
+    pairs, triples, said = set(), set(), set()
     for _ in range(6000):
         ask = any_ask(t, r, t.people)
         for text in (ideal(ask, r), *map(join, (ask.body, ask.short, ask.wrong, ask.comply)), *_PHRASES):
             for sentence in sentences(text):
                 row = folded(sentence)
+                said.update(tokens(sentence))
                 pairs.update(pairwise(row))
                 triples.update(zip(row, row[1:], row[2:], strict=False))
-    return frozenset(pairs), frozenset(triples)
+    return Grammar(frozenset(pairs), frozenset(triples), frozenset(said) | _CLASS.keys())
 
 
 def grammatical(text: str) -> float:
@@ -59,7 +83,7 @@ def grammatical(text: str) -> float:
 
     A new triple whose two pairs are known counts three quarters.
     """
-    pairs, triples = known()
+    pairs, triples, _ = known()
     seen = right = 0.0
     for sentence in sentences(text):
         row = folded(sentence)
@@ -70,3 +94,8 @@ def grammatical(text: str) -> float:
             elif (row[i], row[i + 1]) in pairs and (row[i + 1], row[i + 2]) in pairs:
                 right += 0.75
     return right / seen if seen else 0.0
+
+
+def unknown(text: str) -> int:
+    """How many of its words nobody in Seal Bay ever says."""
+    return sum(w not in known().words for w in tokens(text))

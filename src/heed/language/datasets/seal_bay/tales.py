@@ -70,15 +70,16 @@ def detail(r: Random, who: Being | Place, avoid: tuple[str, ...] = ()) -> str:
     return fact(r, who, r.choice([x for x in relations(who) if x not in avoid]))
 
 
+def rivals(t: Town, who: Being | Place, relation: str) -> list:
+    """All values of the same kind that are not true of `who`."""
+    pool = {"home": t.places, "job": tuple(words.JOBS), "pet": words.PETS, "colour": words.COLOURS, "day": words.DAYS}
+    foods = words.FOODS if isinstance(who, Person) else sorted({x.food for x in t.animals})
+    return [v for v in pool.get(relation, foods) if v != getattr(who, relation)]
+
+
 def another(r: Random, t: Town, who: Being | Place, relation: str):
     """A value of the same kind that is not true of `who`."""
-    true = getattr(who, relation)
-    if relation == "home":
-        return r.choice([p for p in t.places if p != true])
-    pool = {"job": tuple(words.JOBS), "pet": words.PETS, "colour": words.COLOURS, "day": words.DAYS}.get(relation)
-    if pool is None:
-        pool = words.FOODS if isinstance(who, Person) else tuple({x.food for x in t.animals})
-    return r.choice(sorted(v for v in pool if v != true))
+    return r.choice(rivals(t, who, relation))
 
 
 # ---------------------------------------------------------------- what happened

@@ -165,7 +165,7 @@ HOW_TO = {
     "draw a *cat*": "Draw a *round* head. Add two *ears*. Then give the cat a long *tail*.",
     "make a *bed*": "Shake the *blanket*. Make it *flat* on the bed. Put the pillow on *top*.",
     "mend a *coat*": "Find the *hole* in the coat. Take a needle and *thread*. *Close* the hole with care.",
-    "find the *beach*": "Take the *path* down the hill. Go over the *bridge*. Walk until you feel *sand* at the beach.",
+    "find the *beach*": "Take the *path* down to the sea. Go over the *bridge*. Walk until you feel *sand* at the beach.",
     "make a *friend*": "Smile and say *hello*. Ask for a *name*. Play a *game* with your new friend.",
 }
 
