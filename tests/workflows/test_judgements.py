@@ -43,7 +43,7 @@ def test_a_reward_model_learns_from_labels(base, reviews, tmp_path, ratings_as):
     assert found["test_accuracy"]["n"] == unseen, "texts that were trained on are no test"
     assert 0.5 <= found["test_accuracy_constant"] < 0.7
     assert found["test_accuracy_longer_wins"]["value"] < 0.9
-    assert found["eval_accuracy"]["low"] <= found["eval_accuracy"]["value"] <= found["eval_accuracy"]["high"]
+    assert found["eval_accuracy"]["low"] < 0.99 < found["eval_accuracy"]["high"]
 
 
 def test_rankings_are_measured_beside_what_reads_nothing(sft, data, tmp_path):
