@@ -38,7 +38,7 @@ def test_a_finished_stage_has_its_files_and_is_not_done_again(tmp_path):
         run.log({"loss": 1.0}, step=1)
     run.finish({"loss": 0.5, "accuracy": {"value": 0.7, "low": 0.6, "high": 0.8, "n": 9}}, parent="gpt2")
     folder = tmp_path / "stage"
-    assert sorted(p.name for p in folder.iterdir()) == [
+    assert sorted(p.name for p in folder.iterdir() if p.name != ".lock") == [
         "config.yaml", "lineage.json", "metrics.jsonl", "samples.jsonl", "summary.json", "time.json"]
     assert json.loads((folder / "lineage.json").read_text())["parent"] == "gpt2"
     assert set(json.loads((folder / "time.json").read_text())) == {"train"}
@@ -115,6 +115,27 @@ def test_it_goes_on_from_its_checkpoint_with_its_clock_and_its_curve(tmp_path):
     whole = Learner(make_model(), lr=0.1)
     for step, row in enumerate(rows):
         assert row["loss"] == whole.step(Part(make_batch(seed=step), squared))["loss"], f"step {step}"
+
+
+def test_two_processes_do_not_work_in_one_folder(tmp_path):
+    """The second is told; when the first has ended, however it ended, there is nothing in the way."""
+    import os
+
+    ready, done = os.pipe(), os.pipe()
+    child = os.fork()
+    if child == 0:
+        try:
+            open_run(tmp_path).open()
+        finally:
+            os.write(ready[1], b"x")
+            os.read(done[0], 1)
+            os._exit(1)
+    os.read(ready[0], 1)
+    with pytest.raises(UserError, match=r"another process is at work in .*stage"):
+        open_run(tmp_path).open()
+    os.write(done[1], b"x")
+    os.waitpid(child, 0)
+    open_run(tmp_path).open()
 
 
 def test_the_guard_says_why_it_stopped():

@@ -48,10 +48,10 @@ def main(argv: list[str] | None = None) -> None:
     except OSError as error:
         import errno
 
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES):
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES):
             raise
-        where = error.filename or ""
-        print(f"heed: cannot write {where}: {error.strerror}; the last checkpoint is untouched", file=sys.stderr)
+        where = f"{error.filename}: " if error.filename else ""
+        print(f"heed: {where}{error.strerror}; the last checkpoint is untouched", file=sys.stderr)
         sys.exit(RunError.exit_code)
 
 

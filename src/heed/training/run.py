@@ -6,6 +6,7 @@ summary.json is written last: a folder that has it is done, and the same command
 """
 
 import contextlib
+import errno
 import json
 import math
 import time
@@ -64,6 +65,7 @@ class Run:
 
     def open(self, step: int = 0) -> None:
         """Open the trackers; lines of metrics.jsonl and samples.jsonl after `step` are cut off."""
+        self._claim()
         checkpoint.write_file(self.dir / "config.yaml", dump(self.settings))  # now that they were found to be good
         self.metrics = JsonLines(self.dir / "metrics.jsonl", step)
         self.samples = JsonLines(self.dir / "samples.jsonl", step)
@@ -124,6 +126,18 @@ class Run:
             self.bar.close()
         self.summary = dict(summary)
         return self.summary
+
+    def _claim(self) -> None:
+        """Keep other processes out for as long as this one lives: two would spoil each other's files."""
+        import fcntl
+
+        self.dir.mkdir(parents=True, exist_ok=True)
+        self.lock = (self.dir / ".lock").open("w")
+        try:
+            fcntl.lockf(self.lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            if error.errno in (errno.EAGAIN, errno.EACCES):  # others: a file system without locks
+                raise UserError(f"another process is at work in {self.dir}: wait for it, or end it") from None
 
     def _check_settings(self) -> None:
         old = self.dir / "config.yaml"

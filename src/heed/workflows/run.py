@@ -14,6 +14,7 @@ are done are not done again: killed and started again, the run goes on where it 
 
 import importlib
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -165,6 +166,7 @@ def _run_all(folder: Path, stages: Mapping[str, tuple[str, dict[str, Any]]], wai
     for name in sorted(done):
         print(f"run: {name} is done already", flush=True)
     running: dict[str, subprocess.Popen] = {}
+    before = signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that stages end with the run
     try:
         while len(done) < len(stages):
             for name in stages:
@@ -182,6 +184,9 @@ def _run_all(folder: Path, stages: Mapping[str, tuple[str, dict[str, Any]]], wai
     finally:
         for process in running.values():
             process.terminate()
+        for process in running.values():
+            process.wait()
+        signal.signal(signal.SIGTERM, before)
 
 
 def _start(folder: Path, name: str, verb: str, values: Mapping[str, Any]) -> subprocess.Popen:
