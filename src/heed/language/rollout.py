@@ -62,7 +62,8 @@ def judge(acted: Acted, model: ActorCritic, reference: Policy | None, reward: Re
     logprobs, values, entropy = _by_parts(rows, micro_batch, autocast, lambda part: model(part, entropy=True))
     with reference_of(model, reference) as ref:
         ref_logprobs, _, _ = _by_parts(rows, micro_batch, autocast, ref)
-    scores, parts = reward(rows, acted.prompts, acted.texts)
+    with autocast():
+        scores, parts = reward(rows, acted.prompts, acted.texts)
     if missing_eos_penalty is not None:
         scores = scores - missing_eos_penalty * (~acted.finished).float()
     mask = rows.mask
