@@ -125,16 +125,19 @@ def test_two_processes_do_not_work_in_one_folder(tmp_path):
     child = os.fork()
     if child == 0:
         try:
-            open_run(tmp_path).open()
+            run = open_run(tmp_path)
+            run.open()
         finally:
             os.write(ready[1], b"x")
             os.read(done[0], 1)
             os._exit(1)
     os.read(ready[0], 1)
-    with pytest.raises(UserError, match=r"another process is at work in .*stage"):
-        open_run(tmp_path).open()
-    os.write(done[1], b"x")
-    os.waitpid(child, 0)
+    try:
+        with pytest.raises(UserError, match=r"another process is at work in .*stage"):
+            open_run(tmp_path).open()
+    finally:
+        os.write(done[1], b"x")
+        os.waitpid(child, 0)
     open_run(tmp_path).open()
 
 

@@ -5,6 +5,7 @@ are the ids it will meet.
 """
 
 from collections.abc import Iterable, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -98,25 +99,25 @@ def encode_completion(tokenizer, completion: str) -> list[int]:
 def encode_demonstration(tokenizer, row: Demonstration) -> tuple[list[int], list[int], list[int]]:
     """(prompt ids, completion ids, mask over the completion ids): every assistant turn of a conversation is learnt from.
 
-    Everything from the first assistant turn on is the "completion"; the user's turns in it are masked out.
+    Everything from the first assistant turn on is the "completion"; the user's turns in it are masked out.  Where a template
+    writes earlier turns otherwise once others follow, only the last answer is learnt from.
     """
     content = row.prompt.content
     if isinstance(content, str):
         ids = encode_completion(tokenizer, row.completion)
         return encode_prompt(tokenizer, row.prompt), ids, [1] * len(ids)
     turns = [*content, Message("assistant", row.completion)]
-    first = next(i for i, m in enumerate(turns) if m.role == "assistant")
-    prompt = encode_messages(tokenizer, turns[:first])
+    answers = [i for i, m in enumerate(turns) if m.role == "assistant"]
+    between = [_between(tokenizer, turns, *pair) for pair in pairwise(answers)]
+    if None in between:
+        answers, between = answers[-1:], []
     ids: list[int] = []
     mask: list[int] = []
-    for i in range(first, len(turns)):
-        if turns[i].role != "assistant":
-            continue
-        opened = encode_messages(tokenizer, turns[:i])[len(prompt) + len(ids):]
-        said = encode_completion(tokenizer, turns[i].content)
+    for i, opening in zip(answers, ["", *between], strict=True):
+        opened, said = _text_ids(tokenizer, opening), encode_completion(tokenizer, turns[i].content)
         ids += opened + said
         mask += [0] * len(opened) + [1] * len(said)
-    return prompt, ids, mask
+    return encode_messages(tokenizer, turns[: answers[0]]), ids, mask
 
 
 def decode(tokenizer, ids: Sequence[int]) -> str:
@@ -127,6 +128,17 @@ def decode(tokenizer, ids: Sequence[int]) -> str:
 def truncate_prompt(ids: list[int], limit: int) -> list[int]:
     """The last `limit` ids: what was said most recently matters most."""
     return ids[-limit:]
+
+
+def _between(tokenizer, turns: Sequence[Message], last: int, now: int) -> str | None:
+    """What stands between two answers: what a template writes behind the end of one, other turns, the opening of the next."""
+    before, whole = _render(tokenizer, turns[: last + 1], False), _render(tokenizer, turns[:now], True)
+    if not whole.startswith(before):
+        return None
+    said = turns[last].content.strip()  # many templates do the same
+    behind = before.rpartition(said)[2] if said else ""
+    end = next((t for t in tokenizer.all_special_tokens if behind.lstrip().startswith(t)), "")  # the completion has its own
+    return (behind.lstrip().removeprefix(end) if end else behind) + whole[len(before) :]
 
 
 def _begin(tokenizer) -> int:
