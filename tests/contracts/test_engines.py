@@ -161,6 +161,7 @@ def test_a_model_it_gets_wrong_is_refused():
     rotary = model.model.rotary_emb
     forward = rotary.forward
     rotary.forward = lambda x, position_ids: forward(x, position_ids - position_ids[:, -1:] % 2)
+    assert not can_step(model), "a patched module is not the one that is written out"
     with pytest.raises(UserError, match="differ"):
         static(model).generate(PROMPTS, Sampling(max_tokens=2))
 

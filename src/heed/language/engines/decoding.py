@@ -18,7 +18,7 @@ from heed.language.engines.sampler import pick, uniforms
 from heed.language.engines.slots import SlotCache
 from heed.protocols import Completion, Sampling
 
-PREFILL = 4096  # tokens a prefill takes at once: enough to fill the machine, little memory
+PREFILL = 2048  # tokens a prefill takes at once: enough to fill the machine, little memory
 
 
 @dataclass
