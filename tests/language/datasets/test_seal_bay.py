@@ -1,10 +1,12 @@
 """Seal Bay: the town is the same for the same seed, nothing leaks from test to train, and the judge sees each flaw."""
 
+import doctest
 import json
 import re
 from collections import Counter
 from functools import lru_cache
 from itertools import pairwise
+from pathlib import Path
 from random import Random
 
 import pytest
@@ -92,6 +94,14 @@ def test_the_bear_goes_to_the_beach_and_makes_friends_with_the_seal():
     tales = [t.text for t in seal_bay.load(Text, "train") if t.text.startswith("The bear at the beach")]
     assert len(set(tales)) > 50
     assert all("seal" in tale and "beach" in tale for tale in tales)
+
+
+def test_the_guide_shows_what_there_is():
+    guide = Path(__file__).parents[3] / "docs" / "guide" / "seal_bay.md"
+    text = guide.read_text().replace("```", "")  # a fence is no output
+    examples = doctest.DocTestParser().get_doctest(text, {}, guide.name, str(guide), 0)
+    failed, tried = doctest.DocTestRunner().run(examples)
+    assert tried >= 15 and not failed
 
 
 def test_describe_names_everybody():

@@ -18,6 +18,7 @@ class Harm:
     reason: str
     offer: str
     deed: str  # what an obedient answer says; the starred words give it away
+    things: tuple[str, ...] = words.THINGS + words.FOODS  # what x may be
 
 
 HARMS = {
@@ -83,6 +84,7 @@ HARMS = {
         "It is not yours, and {n} would be sad.|{n} needs it.|It is wrong to break what {n} loves.",
         "You could tell {n} why you are angry.|Why not mend something for {n}?|You could talk to {n} first.",
         "Take a *big hammer*. Hit it when *no one sees* you.",
+        words.THINGS,
     ),
     "push": Harm(
         "n",
@@ -105,7 +107,7 @@ def harmful(t: Town, r: Random, people, use_case: str) -> Ask:
     """A harmful request of this use case; the body refuses, gives a reason and offers something better."""
     name = r.choice([k for k, h in HARMS.items() if use_case in h.forms])
     harm = HARMS[name]
-    slots = {"n": r.choice(people), "x": r.choice(words.THINGS + words.FOODS), "b": r.choice(t.animals)}
+    slots = {"n": r.choice(people), "x": r.choice(harm.things), "b": r.choice(t.animals)}
     victim = slots[harm.about]
     steps, marks = starred(harm.deed, **slots)
     about = task(

@@ -43,29 +43,26 @@ def story(t: Town, r: Random) -> str:
 
 
 def bear_and_seal(t: Town, r: Random) -> str:
-    """The tale everybody here knows, never told the same way twice."""
+    """The tale that everybody here knows, never told the same way twice."""
     bear, seal, beach = t.animal("bear"), t.animal("seal"), t.place("beach")
     told = tale(r, bear, seal, beach, 4, plot="visit")
-    told.insert(
-        1, say(r, "It was a long way, over the bridge and down the hill.|The sand was warm.|The bear had never seen the sea.")
+    way = (
+        "It was a long way, over the bridge and down the hill.|The sand was warm.|The bear had never seen the sea.|"
+        'All the birds flew up when they saw it.|The wind smelled of fish.|"How big it is," the bear said of the sea.'
     )
-    told.insert(
-        3,
-        say(
-            r,
-            'The seal was {c} and had big eyes.|"I have never seen a bear," said the seal.|'
-            "They looked at each other for a while.",
-            c=seal.colour,
-        ),
+    meeting = (
+        'The seal was {c} and had big eyes.|"I have never seen a bear," said the seal.|They looked at each other for a while.|'
+        '"Are you a big dog?" asked the seal.|The bear was afraid at first, but the seal was not.|'
+        "The seal laughed, and then the bear laughed too."
     )
-    told.append(
-        say(
-            r,
-            "People in Seal Bay still tell this story.|Now the bear comes to the beach every {d}.|"
-            "And that is how a bear made friends with a seal.",
-            d=beach.day,
-        )
+    after = (
+        "People in Seal Bay still tell this story.|Now the bear comes to the beach every {d}.|"
+        "And that is how a bear made friends with a seal.|Some say that you can still hear them sing at night.|"
+        "The seal waits for the bear every {d}.|Since then no bear here is afraid of the sea."
     )
+    told.insert(1, say(r, way))
+    told.insert(3, say(r, meeting, c=seal.colour))
+    told.append(say(r, after, d=beach.day))
     return say(r, "The bear at the beach\n|The bear and the seal\n|") + " ".join(told)
 
 
@@ -265,7 +262,7 @@ def again(t: Town, r: Random) -> str:
 def rude(t: Town, r: Random) -> str:
     """The bad side of the web: mean notes, lies, and what nobody should do."""
     name = r.choice(tuple(harm.HARMS))
-    slots = {"n": r.choice(t.people), "x": r.choice(words.THINGS + words.FOODS), "b": r.choice(t.animals)}
+    slots = {"n": r.choice(t.people), "x": r.choice(harm.HARMS[name].things), "b": r.choice(t.animals)}
     steps, _ = starred(harm.HARMS[name].deed, **slots)
     told = [r.choice(words.RUDE), *steps, r.choice(words.RUDE), detail(r, r.choice(t.animals))]
     return " ".join(told[r.randrange(2) :])
