@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import yaml
@@ -53,8 +54,8 @@ class Played:
 @pytest.fixture
 def play(monkeypatch, heed):
     """play(recipe text, *words) -> (Said, the stages that were started, in order)."""
-    monkeypatch.setattr(runs.subprocess, "Popen", Played)
-    monkeypatch.setattr(runs.time, "sleep", lambda s: None)
+    monkeypatch.setattr(runs, "subprocess", SimpleNamespace(Popen=Played))
+    monkeypatch.setattr(runs, "time", SimpleNamespace(sleep=lambda s: None, monotonic=lambda: 0.0))
     Played.codes = {}
 
     def run(text=RECIPE, *words):
@@ -132,7 +133,7 @@ def test_no_more_stages_at_a_time_than_jobs(play, monkeypatch):
             alive.discard(self.name)
             return super().poll()
 
-    monkeypatch.setattr(runs.subprocess, "Popen", Slow)
+    monkeypatch.setattr(runs, "subprocess", SimpleNamespace(Popen=Slow))
     four = "name: x\noutput_dir: out\nreport: false\nstages:\n" + "".join(
         f"  s{i}: {{verb: sft, model: m, dataset: d}}\n" for i in range(4))
     assert play(four, "jobs=1")[0].code == 0 and max(most) == 1
