@@ -11,7 +11,7 @@ from typing import Any
 from pydantic import Field, NonNegativeFloat, PositiveInt
 
 from heed.errors import UserError
-from heed.workflows.settings import Output
+from heed.workflows.settings import Names, Output
 
 
 class Evaluate(Output):
@@ -26,6 +26,8 @@ class Evaluate(Output):
     temperature: NonNegativeFloat = 1.0  # of sampling
     gold: str | None = None  # module:function, the judge training never saw
     reward_model: str | None = None  # the proxy that was trained on
+    reward_functions: Names = []  # module:function that were trained on, added to the reward model
+    reward_weights: list[float] = []  # weights of the reward model and then the functions; default 1 each
     texts: str | None = None  # dataset of texts on whose validation split perplexity is measured
     engine: str = "static_cache"  # who samples
     micro_batch: PositiveInt = 32  # answers scored at once
@@ -42,8 +44,8 @@ def run(settings: Evaluate) -> dict[str, Any]:
 
     run = Run(settings.output_dir, settings)
     if run.summary is None:
-        if settings.gold is None and settings.reward_model is None:
-            raise UserError("evaluate needs a judge: gold (module:function), reward_model (a directory), or both")
+        if settings.gold is None and settings.reward_model is None and not settings.reward_functions:
+            raise UserError("evaluate needs a judge: gold or reward_functions (module:function), or reward_model (a directory)")
         answers = Answers(settings, run)
         rows = answers.rows()
         run.open()
@@ -87,7 +89,7 @@ class Answers:
         from heed.config import resolve_function
         from heed.language.chat import TEMPLATE, load_tokenizer
         from heed.language.models import load_policy
-        from heed.language.reward import FunctionReward, ModelReward, load_reward_model
+        from heed.language.reward import FunctionReward, make_reward
         from heed.language.rollout import act
         from heed.protocols import Sampling
         from heed.training.schedule import seed_of
@@ -108,9 +110,10 @@ class Answers:
         with self.run.phase("judge"):
             if s.gold:
                 columns["gold"] = FunctionReward(resolve_function(s.gold, "gold"), s.gold)(None, acted.prompts, acted.texts)
-            if s.reward_model:
-                proxy = ModelReward(load_reward_model(s.reward_model, tokenizer), s.micro_batch)
-                columns["proxy"] = proxy(acted.tokens, acted.prompts, acted.texts)
+            if s.reward_model or s.reward_functions:
+                models = [s.reward_model] if s.reward_model else []
+                proxy = make_reward(models, s.reward_functions, s.reward_weights, tokenizer)
+                columns["proxy"] = proxy(acted.tokens, acted.prompts, acted.texts)[0].tolist()
             if name != self.reference:
                 columns["kl"] = self._kl(lm, acted.tokens)
         return columns
