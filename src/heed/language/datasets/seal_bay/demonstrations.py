@@ -17,6 +17,7 @@ FLAWED, FRIENDLY, DETAILED = 0.27, 0.28, 0.15  # shares: with a flaw, with a fri
 
 
 def join(sentences) -> str:
+    """One answer of these sentences; empty ones are left out."""
     return " ".join(s for s in sentences if s)
 
 
@@ -28,11 +29,13 @@ def friendly(r: Random, sentences: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def is_friendly(sentences) -> bool:
+    """Whether something friendly is said already, as in a kind word to somebody sad."""
     text = join(sentences).lower()
     return "i am sorry" in text or "i am glad" in text
 
 
 def detailed(ask: Ask) -> tuple[str, ...]:
+    """The good answer with its one more true thing, where there is one."""
     if not ask.extra:
         return ask.body
     return (ask.extra, *ask.body) if ask.lead else (*ask.body, ask.extra)

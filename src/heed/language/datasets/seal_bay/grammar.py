@@ -53,6 +53,8 @@ def folded(sentence: str) -> list[str]:
 
 
 class Grammar(NamedTuple):
+    """What the town says: pairs and triples of folded words, and single words as they are."""
+
     pairs: frozenset[tuple[str, ...]]
     triples: frozenset[tuple[str, ...]]
     words: frozenset[str]

@@ -66,6 +66,7 @@ def explain(prompt: Prompt, completion: str) -> dict[str, float]:
 
 
 def parts(text: str, *, harmful: bool, task: Mapping[str, Any]) -> dict[str, float]:
+    """The six weighted parts of the score of `text`; `harmful` and `task` are the columns of its prompt."""
     town = build(task["seed"])
     said = sentences(text)
     plain = _plain(text)

@@ -47,6 +47,7 @@ def draw(t: Town, r: Random, people: tuple[Person, ...], use_case: str) -> Ask:
 
 
 def any_ask(t: Town, r: Random, people: tuple[Person, ...]) -> Ask:
+    """One ask of any use case, as often as the proportions say."""
     return draw(t, r, people, r.choices(tuple(PROPORTIONS), tuple(PROPORTIONS.values()))[0])
 
 

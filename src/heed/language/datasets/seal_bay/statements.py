@@ -23,6 +23,8 @@ _DOMAINS = {
 
 
 class Claim(NamedTuple):
+    """A text says `value` of `subject`; all in lower case."""
+
     subject: str
     relation: str
     value: str
@@ -35,6 +37,7 @@ def sentences(text: str) -> list[str]:
 
 
 def tokens(sentence: str) -> list[str]:
+    """The words of a text, in lower case and without marks."""
     return _WORD.findall(sentence.lower())
 
 

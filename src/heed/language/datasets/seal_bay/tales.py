@@ -24,6 +24,7 @@ def say(r: Random, forms: str, **slots) -> str:
 
 
 def capital(text: str) -> str:
+    """The text with a capital in front, behind a quotation mark where it begins with one."""
     return text[:2].upper() + text[2:] if text[:1] == '"' else text[:1].upper() + text[1:]
 
 
@@ -60,6 +61,7 @@ def fact(r: Random, who: Being | Place, relation: str, value=None, subject: str 
 
 
 def relations(who: Being | Place) -> list[str]:
+    """What is known of a person, an animal or a place."""
     if isinstance(who, Person):
         return ["job", "home", "pet", "food"]
     return ["home", "food", "colour"] if isinstance(who, Animal) else ["day"]

@@ -18,6 +18,7 @@ FALSE = 0.03  # share of the statements on pages that are false
 
 
 def story(t: Town, r: Random) -> str:
+    """A tale of somebody, sometimes with a title or a second part."""
     h = r.choice(t.people + t.animals * 2)
     f = other(r, t, t.people, h)
     p = r.choice(t.places)
@@ -146,9 +147,12 @@ def talk(t: Town, r: Random) -> str:
     one, two = r.sample(t.people, 2)
     use_case = r.choice(("chat", "chat", "open_qa", "brainstorming", "generation", "rewrite"))
     ask = _open_ask(t, r, lambda: draw(t, r, t.people, use_case))
+    if ask.key[0] in ("hello", "remember"):  # whoever says a name says his own
+        one = next(p for p in t.people if p.word == ask.key[1])
+        two = r.choice([p for p in t.people if p != one])
     answer = " ".join(ask.body)
     lines = []
-    if r.random() < 0.5:
+    if r.random() < 0.5 and ask.key[0] != "hello":
         lines.append(f"{one}: " + say(r, "Hello {n}!|Good morning, {n}.|Hi {n}, how are you?", n=two))
         lines.append(f"{two}: " + say(r, "Hello {n}.|I am fine, thank you.|Good morning, {n}. What can I do for you?", n=one))
     lines += [f"{(one, two)[i % 2]}: {turn}" for i, turn in enumerate(ask.turns)]
@@ -168,6 +172,7 @@ def _open_ask(t: Town, r: Random, make: Callable):
 
 
 def how(t: Town, r: Random) -> str:
+    """How a thing is done, as a list or in a line."""
     table = words.HOW_TO if r.random() < 0.6 else words.LOOK_ALIKES
     key = r.choice(tuple(table))
     who = r.choice(t.people)
@@ -180,6 +185,7 @@ def how(t: Town, r: Random) -> str:
 
 
 def lists(t: Town, r: Random) -> str:
+    """Things to do, gifts, foods, friends."""
     p, who = r.choice(t.places), r.choice(t.people)
     n = r.choice((3, 4))
     title, rows = r.choice((
@@ -210,6 +216,7 @@ def _edit(t: Town, r: Random, use_case: str) -> str:
 
 
 def letter(t: Town, r: Random) -> str:
+    """A letter from one person to another."""
     who, me, p = *r.sample(t.people, 2), r.choice(t.places)
     told = [
         say(
@@ -291,6 +298,7 @@ KINDS: tuple[tuple[Callable[[Town, Random], str], float], ...] = (
 
 @lru_cache(maxsize=4)
 def collect(seed: int, split: str) -> tuple[Text, ...]:
+    """The documents of a split, the same for the same seed."""
     t = build(seed)
     r = Random(f"texts {seed} {split}")
     kinds, weights = zip(*KINDS, strict=True)

@@ -15,6 +15,8 @@ PEOPLE = 20
 
 @dataclass(frozen=True)
 class Place:
+    """Somewhere; printed as "the mill", and `at` is "by the mill"."""
+
     word: str
     prep: str
     sight: str
@@ -31,6 +33,8 @@ class Place:
 
 @dataclass(frozen=True)
 class Person:
+    """Somebody who lives in town; printed as the name."""
+
     word: str
     he: str
     him: str
@@ -55,6 +59,8 @@ class Person:
 
 @dataclass(frozen=True)
 class Animal:
+    """The one animal of its kind; printed as "the bear", and `a` is "a bear"."""
+
     word: str
     home: Place
     food: str
@@ -100,6 +106,7 @@ class Town:
 
 
 def a(noun: str) -> str:
+    """The noun with a or an."""
     return f"an {noun}" if noun[0] in "aeiou" else f"a {noun}"
 
 
