@@ -152,9 +152,9 @@ def _blamed(function: Callable, name: str) -> Callable:
             raise
         except Exception as error:
             frames = traceback.extract_tb(error.__traceback__)
-            own = [f for f in frames if f.filename == inspect.getsourcefile(inspect.unwrap(function))] or frames
-            raise UserError(f"{name} failed: {type(error).__name__}: {error} (line {own[-1].lineno} of "
-                            f"{own[-1].filename}: {own[-1].line})") from error
+            own = [f for f in frames if f.filename == inspect.getsourcefile(inspect.unwrap(function))]
+            where = f" (line {own[-1].lineno} of {own[-1].filename}: {own[-1].line})" if own else ""
+            raise UserError(f"{name} failed: {type(error).__name__}: {error}{where}") from error
 
     async def awaited(result: Any) -> Any:
         with blaming():

@@ -1,5 +1,6 @@
 """Getting models in and out: by hub name, from a directory, or new from a config; out as Hugging Face directories."""
 
+import logging
 import math
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,7 @@ import torch
 from safetensors import SafetensorError
 from torch import nn
 from transformers import CONFIG_MAPPING, AutoConfig, AutoModelForCausalLM, AutoModelForSequenceClassification
+from transformers.utils import logging as hf_logging
 
 from heed.errors import UserError, nearest
 from heed.language.policy import base_of
@@ -65,6 +67,7 @@ def load_classifier(name: str, *, fresh_head: bool, lora_r: int = 0, lora_alpha:
 
 def save(model: nn.Module, tokenizer, place: Path) -> None:
     """A Hugging Face directory (safetensors, tokenizer, chat template); LoRA is merged, and its adapter kept beside."""
+    hf_logging.disable_progress_bar()
     if hasattr(model, "merge_and_unload"):
         import copy
 
@@ -99,10 +102,6 @@ def device() -> torch.device:
 
 def _load(auto: type, name: str, **kwargs: Any) -> nn.Module:
     load_config(name)
-    import logging
-
-    from transformers.utils import logging as hf_logging
-
     quiet = logging.getLogger("transformers").level
     hf_logging.set_verbosity_error()  # a new `score` head is expected, and said by whoever asked for it
     hf_logging.disable_progress_bar()
