@@ -4,6 +4,7 @@ A completion is always tokenised apart from its prompt, because that is how it i
 are the ids it will meet.
 """
 
+import re
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
 from pathlib import Path
@@ -87,8 +88,12 @@ def encode_prompt(tokenizer, prompt: Prompt) -> list[int]:
 
 
 def encode_messages(tokenizer, messages: Sequence[Message]) -> list[int]:
-    """Ids of a conversation so far, with the opening of the assistant's turn."""
-    return _text_ids(tokenizer, _render(tokenizer, messages, True))
+    """Ids of a conversation so far, with the opening of the assistant's turn.
+
+    What a message says is only ever text: `<|assistant|>` in it opens no turn.
+    """
+    turns, texts = _as_text(tokenizer, messages)
+    return _rendered_ids(tokenizer, _render(tokenizer, turns, True), texts)
 
 
 def encode_completion(tokenizer, completion: str) -> list[int]:
@@ -106,7 +111,7 @@ def encode_demonstration(tokenizer, row: Demonstration) -> tuple[list[int], list
     if isinstance(content, str):
         ids = encode_completion(tokenizer, row.completion)
         return encode_prompt(tokenizer, row.prompt), ids, [1] * len(ids)
-    turns = [*content, Message("assistant", row.completion)]
+    turns, texts = _as_text(tokenizer, [*content, Message("assistant", row.completion)])
     answers = [i for i, m in enumerate(turns) if m.role == "assistant"]
     between = [_between(tokenizer, turns, *pair) for pair in pairwise(answers)]
     if None in between:
@@ -114,10 +119,11 @@ def encode_demonstration(tokenizer, row: Demonstration) -> tuple[list[int], list
     ids: list[int] = []
     mask: list[int] = []
     for i, opening in zip(answers, ["", *between], strict=True):
-        opened, said = _text_ids(tokenizer, opening), encode_completion(tokenizer, turns[i].content)
+        opened = _rendered_ids(tokenizer, opening, texts)
+        said = [*_rendered_ids(tokenizer, turns[i].content, texts), tokenizer.eos_token_id]
         ids += opened + said
         mask += [0] * len(opened) + [1] * len(said)
-    return encode_messages(tokenizer, turns[: answers[0]]), ids, mask
+    return _rendered_ids(tokenizer, _render(tokenizer, turns[: answers[0]], True), texts), ids, mask
 
 
 def decode(tokenizer, ids: Sequence[int]) -> str:
@@ -139,6 +145,26 @@ def _between(tokenizer, turns: Sequence[Message], last: int, now: int) -> str | 
     behind = before.rpartition(said)[2] if said else ""
     end = next((t for t in tokenizer.all_special_tokens if behind.lstrip().startswith(t)), "")  # the completion has its own
     return (behind.lstrip().removeprefix(end) if end else behind) + whole[len(before) :]
+
+
+def _as_text(tokenizer, turns: Sequence[Message]) -> tuple[Sequence[Message], dict[str, str]]:
+    """Where a message holds a special token, all are replaced by marks, which come with the texts they stand for."""
+    if not any(token in m.content for m in turns for token in tokenizer.all_special_tokens):
+        return turns, {}
+    texts = {f"\ue000{i}\ue001": m.content for i, m in enumerate(turns)}
+    return [Message(m.role, mark) for m, mark in zip(turns, texts, strict=True)], texts
+
+
+def _rendered_ids(tokenizer, rendered: str, texts: dict[str, str]) -> list[int]:
+    if not texts:
+        return _text_ids(tokenizer, rendered)
+    ids: list[int] = []
+    for piece in filter(None, re.split("(\ue000\\d+\ue001)", rendered)):
+        if piece in texts:
+            ids += tokenizer(texts[piece], add_special_tokens=False, split_special_tokens=True)["input_ids"]
+        else:
+            ids += _text_ids(tokenizer, piece)
+    return ids
 
 
 def _begin(tokenizer) -> int:
