@@ -8,10 +8,11 @@ READY := $(VENV)/.ready
 export OMP_NUM_THREADS ?= 1
 export TOKENIZERS_PARALLELISM = false
 
-.PHONY: help setup demo test test-slow lint bench clean
+.PHONY: help setup demo real test test-slow lint bench clean
 
 help:
 	@echo "make demo       the whole journey on the embedded world: pretrain, SFT, reward model, PPO, report (about 8 minutes)"
+	@echo "make real       recipes on public data in HEED_DATA: film reviews, stories, HH and TL;DR comparisons (about 40 minutes)"
 	@echo "make test       the tests (under 10 minutes on two cores)"
 	@echo "make test-slow  the tests that take minutes each: kill and resume, three seeds, real data"
 	@echo "make lint       ruff"
@@ -28,6 +29,14 @@ $(READY): pyproject.toml constraints.txt
 
 demo: $(READY)
 	$(BIN)/heed run --config recipes/seal_bay_ppo_1m.yaml
+
+# Where the public data lies; recipes on it name files below it.
+real: export HEED_DATA ?= ../shared/data
+real: $(READY)
+	$(BIN)/heed run --config recipes/stories_ppo_small.yaml
+	$(BIN)/heed run --config recipes/imdb_ppo_small.yaml
+	$(BIN)/heed run --config recipes/hh_reward_small.yaml
+	$(BIN)/heed run --config recipes/tldr_reward_small.yaml
 
 test: $(READY)
 	$(BIN)/python -m pytest -q -n 2 --dist loadfile
