@@ -141,6 +141,19 @@ def test_two_processes_do_not_work_in_one_folder(tmp_path):
     open_run(tmp_path).open()
 
 
+def test_killed_at_the_very_end_the_last_figures_stand_once(tmp_path):
+    learner = Learner(make_model(), lr=0.1)
+    for _ in range(3):  # twice killed between its last figures and its summary
+        run = open_run(tmp_path)
+        run.resume({"model": learner}, total=1, name="stage")
+        if run.step == 0:
+            run.log({"loss": 1.0}, step=1)
+            run.save({"model": learner}, 1, {}, keep=1)
+        run.log({"eval_loss": 0.5}, step=1)
+    rows = [json.loads(line) for line in (tmp_path / "stage" / "metrics.jsonl").read_text().splitlines()]
+    assert [("loss" in r, "eval_loss" in r) for r in rows] == [(True, False), (False, True)]
+
+
 def test_the_guard_says_why_it_stopped():
     guard("the KL", 1.0, 2.0, "turn back")
     with pytest.raises(RunError, match=r"the KL is 3.142, past the limit of 2: turn back"):

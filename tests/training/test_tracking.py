@@ -46,6 +46,19 @@ def test_several_lines_of_one_step_stay_together(tmp_path):
     assert steps(path) == [0, 1, 1]
 
 
+def test_what_was_said_behind_the_checkpoint_of_the_same_step_is_cut_off(tmp_path):
+    """The figures of the end are written behind the last checkpoint, and again when the end is done again."""
+    path = tmp_path / "m.jsonl"
+    write(path, [1, 2, 2])
+    log = JsonLines(path, 2, lines=2)
+    assert steps(path) == [1, 2] and log.lines == 2
+    log.log({}, step=2)
+    assert steps(path) == [1, 2, 2] and log.lines == 3
+    log.close()
+    JsonLines(path, 1, lines=3).close()
+    assert steps(path) == [1], "never more than the step allows"
+
+
 def test_the_line_that_was_being_written_is_dropped_wherever_it_was_cut(tmp_path):
     """In the middle of a letter too: a byte of UTF-8 is no text."""
     path = tmp_path / "m.jsonl"

@@ -59,16 +59,17 @@ class Run:
         if self.ranks.first:
             if found:
                 print(f"{name}: going on from step {self.step} of {total} ({self.dir})", flush=True)
-            self.open(self.step)
+            self.open(self.step, state.get("lines", {}))
             self.bar = Progress(name, total, self.step)
         return state
 
-    def open(self, step: int = 0) -> None:
+    def open(self, step: int = 0, lines: Mapping[str, int] | None = None) -> None:
         """Open the trackers; lines of metrics.jsonl and samples.jsonl after `step` are cut off."""
         self._claim()
         checkpoint.write_file(self.dir / "config.yaml", dump(self.settings))  # now that they were found to be good
-        self.metrics = JsonLines(self.dir / "metrics.jsonl", step)
-        self.samples = JsonLines(self.dir / "samples.jsonl", step)
+        lines = lines or {}
+        self.metrics = JsonLines(self.dir / "metrics.jsonl", step, lines.get("metrics"))
+        self.samples = JsonLines(self.dir / "samples.jsonl", step, lines.get("samples"))
         self.trackers = make_trackers(self.report_to, self.dir)
 
     def say(self, text: str) -> None:
@@ -102,7 +103,8 @@ class Run:
         tensors = {f"{key}:{k}": v for key, learner in learners.items() for k, v in learner.state().items()}
         with self.phase("save"):
             checkpoint.save(self.dir / "checkpoints", step, tensors,
-                            {**state, "seconds": self.seconds, "phases": dict(self.phases)}, keep=keep)
+                            {**state, "seconds": self.seconds, "phases": dict(self.phases),
+                             "lines": {"metrics": self.metrics.lines, "samples": self.samples.lines}}, keep=keep)
 
     def artifact(self, name: str, write) -> Path:
         """A folder (a Hugging Face directory) written whole or not at all."""

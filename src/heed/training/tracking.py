@@ -10,9 +10,12 @@ from heed.training.checkpoint import write_file
 
 
 class JsonLines:
-    """One JSON object a line.  On resuming from `step`, later lines are cut off: the curve has no doubled part."""
+    """One JSON object a line.  On resuming from `step`, later lines are cut off: the curve has no doubled part.
 
-    def __init__(self, path: Path, step: int = 0):
+    `lines` says how many there were when the checkpoint was written; what was said of the same step behind it is cut off too.
+    """
+
+    def __init__(self, path: Path, step: int = 0, lines: int | None = None):
         self.path = path
         kept = []
         for line in path.read_bytes().split(b"\n") if path.exists() else []:  # not splitlines: text may hold U+2028
@@ -22,15 +25,17 @@ class JsonLines:
                 break  # the line that was being written when the process was killed, perhaps in the middle of a letter
             if not isinstance(row, dict):
                 continue
-            if row.get("step", 0) > step:
+            if row.get("step", 0) > step or len(kept) == lines:
                 break
             kept.append(line.decode() + "\n")
         write_file(path, "".join(kept))  # in one rename: killed here, nothing is lost
         self.file = path.open("a", encoding="utf-8")
+        self.lines = len(kept)
 
     def log(self, metrics: Mapping[str, Any], *, step: int) -> None:
         self.file.write(json.dumps({"step": step, **metrics}, ensure_ascii=False) + "\n")
         self.file.flush()
+        self.lines += 1
 
     def close(self) -> None:
         self.file.close()
