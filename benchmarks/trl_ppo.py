@@ -11,7 +11,8 @@ prompts.jsonl has one object a line: {"input_ids": [...]} (best: the very ids th
 text}, or {"prompt": [{"role", "content"}]} for the tokenizer's chat template.
 
 Writes to --output: curve.csv (wall_seconds, cpu_seconds, episodes, mean_score, kl, eos_fraction; one line an update),
-policy-<episodes>/ at the checkpoints, so that a gold reward can be measured afterwards, and settings.json.
+responses.jsonl ({"update", "prompt", "response"} in token ids, every completion) and policy-<episodes>/ at the
+checkpoints, so that a gold reward can be measured afterwards, and settings.json.
 
 What was set in TRL's favour: no gradient checkpointing and no bf16 (both are on by default, and cost time on a CPU), one
 rollout forward for the whole batch, no sample generations and no evaluation between updates, generation that stops when
@@ -109,7 +110,22 @@ def load_prompts(path, tokenizer):
     return Dataset.from_dict({"input_ids": ids})
 
 
-def watcher(given, tokenizer, batches):
+def overhear(reward):
+    """A list that fills with what the reward model is given: (rows of prompt and response, where the response begins)."""
+    from trl.experimental.ppo import ppo_trainer
+
+    scored, original = [], ppo_trainer.get_reward
+
+    def get_reward(model, query_responses, pad_token_id, context_length):
+        if model is reward:
+            scored.append((query_responses, context_length))
+        return original(model, query_responses, pad_token_id, context_length)
+
+    ppo_trainer.get_reward = get_reward
+    return scored
+
+
+def watcher(given, tokenizer, batches, scored):
     """A callback that writes the curve and saves policies, with its own time taken off the clock."""
     from transformers import TrainerCallback
 
@@ -118,6 +134,7 @@ def watcher(given, tokenizer, batches):
 
     class Watcher(TrainerCallback):
         def on_train_begin(self, args, state, control, **_):
+            self.responses = (given.output / "responses.jsonl").open("w")
             self.file = (given.output / "curve.csv").open("w", newline="")
             self.rows = csv.writer(self.file)
             self.rows.writerow(["wall_seconds", "cpu_seconds", "episodes", "mean_score", "kl", "eos_fraction"])
@@ -130,6 +147,19 @@ def watcher(given, tokenizer, batches):
             self.rows.writerow([round(wall, 3), round(cpu, 3), logs["episode"], logs["objective/scores"],
                                 logs["objective/kl"], logs["val/num_eos_tokens"] / given.batch_size])
             self.file.flush()
+            self._write_responses(logs["episode"])
+            self.wall += time.perf_counter() - self.wall - wall
+            self.cpu += time.process_time() - self.cpu - cpu
+
+        def _write_responses(self, episode):
+            pad = tokenizer.pad_token_id
+            for query_responses, context in scored:
+                for row in query_responses.tolist():
+                    prompt, response = ([t for t in part if t != pad] for part in (row[:context], row[context:]))
+                    line = {"update": episode // given.batch_size, "prompt": prompt, "response": response}
+                    self.responses.write(json.dumps(line) + "\n")
+            scored.clear()
+            self.responses.flush()
 
         def on_step_end(self, args, state, control, model, **_):
             if state.global_step not in due:
@@ -161,7 +191,7 @@ def main():
     prompts = load_prompts(given.prompts, tokenizer)
     if len(prompts) < given.batch_size:
         raise SystemExit(f"{len(prompts)} prompts are fewer than a batch of {given.batch_size}")
-    watch = watcher(given, tokenizer, -(-given.episodes // given.batch_size))
+    watch = watcher(given, tokenizer, -(-given.episodes // given.batch_size), overhear(reward))
     trainer = PPOTrainer(args=configuration(given), processing_class=tokenizer, model=policy, ref_model=None,
                          reward_model=reward, value_model=value, train_dataset=prompts, callbacks=[watch])
     trainer.remove_callback(PrinterCallback)

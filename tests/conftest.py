@@ -23,6 +23,25 @@ def write(path, rows):
 
 
 @pytest.fixture(scope="session")
+def postgres():
+    """The address of a PostgreSQL database that tests may fill: the one that HEED_TEST_POSTGRES names, else a server of
+    our own; skips where there is neither."""
+    from heed.testing.postgres import private_server
+
+    pytest.importorskip("psycopg", reason="the package psycopg is not installed")
+    if url := os.environ.get("HEED_TEST_POSTGRES"):
+        yield url
+        return
+    try:
+        server = private_server()
+        url = server.__enter__()
+    except FileNotFoundError as error:
+        pytest.skip(f"{error}; `make machine` installs it, or HEED_TEST_POSTGRES names a server")
+    yield url
+    server.__exit__(None, None, None)
+
+
+@pytest.fixture(scope="session")
 def data(tmp_path_factory):
     """texts, demonstrations, prompts and rankings as files."""
     place, rng = tmp_path_factory.mktemp("data"), random.Random(0)
@@ -70,3 +89,22 @@ def reward(data, sft):
     reward.run(reward.Reward(output_dir=str(out), model=sft, dataset=data["rankings"], max_length=80, batch_size=8,
                              max_steps=8, learning_rate=1e-2, shift_prompts=16, max_completion_length=12))
     return str(out / "model")
+
+
+@pytest.fixture
+def interrupted(monkeypatch):
+    """interrupted(start): runs `start` until it has written its first checkpoint, and no further."""
+    from heed.training.run import Run
+
+    def call(start):
+        with monkeypatch.context() as patch:
+            real = Run.save
+
+            def save(self, *args, **kwargs):
+                real(self, *args, **kwargs)
+                raise KeyboardInterrupt
+            patch.setattr(Run, "save", save)
+            with pytest.raises(KeyboardInterrupt):
+                start()
+
+    return call

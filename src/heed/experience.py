@@ -24,6 +24,8 @@ class Experience:
     last_value: Tensor  # [batch], value after the final step
     advantages: Tensor | None = None
     returns: Tensor | None = None
+    ref_logprobs: Tensor | None = None  # of the same actions, by the reference policy
+    finished: Tensor | None = None  # [batch], 1 where the row came to its own end and was not cut off
 
     @property
     def count(self) -> Tensor:
@@ -51,6 +53,16 @@ class Experience:
 
 
 @dataclass(frozen=True)
+class Whole(Experience):
+    """Experience of which each row counts as one, however many actions it has."""
+
+    @property
+    def count(self) -> Tensor:
+        """How many rows there are."""
+        return torch.tensor(float(len(self)))
+
+
+@dataclass(frozen=True)
 class Ranked:
     """What people judged: groups of candidates with the ranks they were given.
 
@@ -61,6 +73,7 @@ class Ranked:
     candidates: Any
     ranks: Tensor
     margin: Tensor | None = None  # [groups]
+    ref_logprobs: Tensor | None = None  # [candidates], of each whole candidate by the reference policy
 
     def __len__(self) -> int:
         return len(self.ranks)
@@ -74,12 +87,29 @@ class Ranked:
         """One score a candidate -> [groups, K], 0 in unused slots."""
         return torch.zeros(self.ranks.shape, dtype=scores.dtype).masked_scatter(self.ranks > 0, scores)
 
+    def pairs(self) -> "Ranked":
+        """Every two candidates of which one was preferred as a group of their own, as if they had been asked alone."""
+        rows, margins = [], []
+        sizes = (self.ranks > 0).sum(1)
+        for group, (start, ranks) in enumerate(zip((sizes.cumsum(0) - sizes).tolist(), self.ranks.tolist(), strict=True)):
+            for better, a in enumerate(ranks):
+                for worse, b in enumerate(ranks):
+                    if 0 < a < b:
+                        rows += [start + better, start + worse]
+                        margins.append(group)
+        index, of = torch.tensor(rows, dtype=torch.long), torch.tensor(margins, dtype=torch.long)
+        return Ranked(self.candidates.select(index), torch.tensor([[1, 2]]).expand(len(of), 2),
+                      None if self.margin is None else self.margin[of],
+                      None if self.ref_logprobs is None else self.ref_logprobs[index])
+
     def select(self, index: Tensor) -> "Ranked":
         """The groups `index`, with their candidates."""
         sizes = (self.ranks > 0).sum(1)
         starts = sizes.cumsum(0) - sizes
         rows = torch.cat([torch.arange(int(starts[i]), int(starts[i] + sizes[i])) for i in index.tolist()])
-        return Ranked(self.candidates.select(rows), self.ranks[index], None if self.margin is None else self.margin[index])
+        margin = None if self.margin is None else self.margin[index]
+        ref_logprobs = None if self.ref_logprobs is None else self.ref_logprobs[rows]
+        return Ranked(self.candidates.select(rows), self.ranks[index], margin, ref_logprobs)
 
 
 @dataclass(frozen=True)
@@ -100,3 +130,31 @@ class Rated:
     def select(self, index: Tensor) -> "Rated":
         """The ratings `index`, with their candidates."""
         return Rated(self.candidates.select(index), self.given[index])
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """What was found good or bad by itself, and beside each the same prompt with another one's answer (KTO).
+
+    `candidates` and `mismatched` have `select(index)`; the rest is [N].
+    """
+
+    candidates: Any
+    desirable: Tensor  # bool
+    ref_logprobs: Tensor
+    mismatched: Any
+    ref_mismatched: Tensor
+    kl: Tensor | None = None  # how far the policy has moved, one number for the whole batch, at every row
+
+    def __len__(self) -> int:
+        return len(self.desirable)
+
+    @property
+    def count(self) -> Tensor:
+        """How many labels there are."""
+        return torch.tensor(float(len(self)))
+
+    def select(self, index: Tensor) -> "Labelled":
+        """The rows `index`."""
+        return Labelled(*(None if x is None else x[index] if isinstance(x, Tensor) else x.select(index)
+                          for x in vars(self).values()))

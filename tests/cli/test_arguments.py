@@ -104,7 +104,7 @@ def test_all_that_is_missing_is_said_at_once_with_what_it_is(heed):
 
 @pytest.mark.parametrize(("argv", "message"), [
     (["pppo"], "unknown verb 'pppo'; did you mean 'ppo'?"),
-    (["zzz"], "unknown verb 'zzz'; valid choices: chat, convert, doctor"),
+    (["zzz"], "unknown verb 'zzz'; valid choices: chat, collect"),
     (["--verbose"], "unknown verb '--verbose'"),
 ])
 def test_an_unknown_verb_is_answered_with_the_nearest(heed, argv, message):

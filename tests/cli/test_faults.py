@@ -43,7 +43,7 @@ def sft_words(base, data):
 
 @pytest.fixture
 def ppo_words(sft, data):
-    Path("my_rewards.py").write_text(
+    Path("faulty.py").write_text(
         "def short(prompts, completions, **columns): return [-0.1 * len(c) for c in completions]\n"
         "def nan(prompts, completions, **columns): return [float('nan') for c in completions]\n"
         "def few(prompts, completions, **columns): return [1.0]\n"
@@ -148,25 +148,25 @@ def test_each_kind_of_model_in_its_place(heed, sft_words, ppo_words, sft, reward
 
 
 @pytest.mark.parametrize(("word", "code", "parts"), [
-    ("reward_functions=my_rewards:nan", 3, ("my_rewards:nan: gave nan",)),
-    ("reward_functions=my_rewards:few", 2, ("my_rewards:few: gave 1 scores for 8 completions",)),
-    ("reward_functions=my_rewards:one", 2, ("my_rewards:one: expected a list of numbers or None, got 1.0",)),
-    ("reward_functions=my_rewards:words", 2, ("expected numbers or None, got 'good'",)),
-    ("reward_functions=my_rewards:crash", 2, ("failed: KeyError: 'nothing'", "line 7 of", "1 / len(columns['nothing'])")),
-    ("gold=my_rewards:few", 2, ("my_rewards:few: gave 1 scores for 8 completions",)),
-    ("gold=my_rewards:nan", 3, ("my_rewards:nan: gave nan",)),
+    ("reward_functions=faulty:nan", 3, ("faulty:nan: gave nan",)),
+    ("reward_functions=faulty:few", 2, ("faulty:few: gave 1 scores for 8 completions",)),
+    ("reward_functions=faulty:one", 2, ("faulty:one: expected a list of numbers or None, got 1.0",)),
+    ("reward_functions=faulty:words", 2, ("expected numbers or None, got 'good'",)),
+    ("reward_functions=faulty:crash", 2, ("failed: KeyError: 'nothing'", "line 7 of", "1 / len(columns['nothing'])")),
+    ("gold=faulty:few", 2, ("faulty:few: gave 1 scores for 8 completions",)),
+    ("gold=faulty:nan", 3, ("faulty:nan: gave nan",)),
     ("ppo.num_mini_batches=9", 2, ("4 epochs of 9 mini-batches cannot be made of rollout_batch_size = 8",)),
     ("ppo.num_ppo_epochs=0", 2, ("0 epochs of 1 mini-batches",)),
     ("value_model=x", 2, ("takes no value_model",)),
 ])
 def test_rewards_and_settings_that_cannot_work(heed, ppo_words, word, code, parts):
-    words = ppo_words if word.startswith("reward") else [*ppo_words, "reward_functions=my_rewards:short"]
+    words = ppo_words if word.startswith("reward") else [*ppo_words, "reward_functions=faulty:short"]
     (mistake if code == 2 else fault)(heed(*words, word), *parts)
 
 
 def test_a_mended_command_is_not_held_up_by_the_one_that_failed(heed, ppo_words):
-    assert heed(*ppo_words, "reward_functions=my_rewards:few").code == 2
-    assert heed(*ppo_words, "reward_functions=my_rewards:short").code == 0
+    assert heed(*ppo_words, "reward_functions=faulty:few").code == 2
+    assert heed(*ppo_words, "reward_functions=faulty:short").code == 0
 
 
 def test_a_loss_that_is_no_number_stops_the_run_and_keeps_the_last_checkpoint(heed, sft_words, monkeypatch):
@@ -241,7 +241,7 @@ def test_prompts_longer_than_the_context_lose_their_beginning(heed, sft, reward,
     write("long.jsonl", [{"prompt": LONG + f"and then {i}?", "completion": "a boat."} for i in range(8)])
     words = ["dataset=long.jsonl", "max_completion_length=8"]
     assert heed("sample", f"model={sft}", "output_dir=sample", "num_generations=2", *words).code == 0
-    assert heed(*ppo_words, "reward_functions=my_rewards:short", f"reward_model={reward}", *words).code == 0
+    assert heed(*ppo_words, "reward_functions=faulty:short", f"reward_model={reward}", *words).code == 0
     assert heed("evaluate", f"models={{a: {sft}}}", "output_dir=ev", f"reward_model={reward}", "split=train", *words).code == 0
     from heed.language.chat import load_tokenizer
     from heed.records import Prompt

@@ -25,7 +25,7 @@ def test_the_help_of_a_verb_lists_every_setting_with_its_meaning(heed, verb):
     kind = importlib.import_module(VERBS[verb][0]).SETTINGS
     assert said.code == 0 and f"usage: heed {verb}" in said.out
     listed = {line.split()[0] for line in said.out.split("settings:\n")[1].splitlines() if line[2:3].strip()}
-    assert listed == {key for key, *_ in describe(kind)} and listed >= {n for n in kind.model_fields if n != "ppo"}
+    assert listed == {key for key, *_ in describe(kind)} and {key.split(".")[0] for key in listed} == set(kind.model_fields)
     for key, type_, _, text in describe(kind):
         assert text, f"{verb}: {key} says nothing of itself"
         assert "Annotated" not in type_ and "Optional" not in type_, f"{verb}: {key} is shown as {type_}"
@@ -53,3 +53,14 @@ def test_as_a_program_it_answers_and_ends_with_its_code():
     assert (mistake.returncode, mistake.stderr) == (2, "heed: unknown verb 'pppo'; did you mean 'ppo'?\n")
     enough = subprocess.run(f"{sys.executable} -u -m heed --help | head -c 1", shell=True, capture_output=True, text=True)
     assert (enough.stdout, enough.stderr) == ("h", "")
+
+
+@pytest.mark.parametrize("verb", ["offline", "rl"])
+def test_methods_are_listed_with_their_parameters(verb, heed):
+    """Every name of the table, and what its paper lets one choose."""
+    from heed.workflows import methods
+
+    out = heed(verb, "--help").out
+    for name in {"offline": methods.OFFLINE, "rl": methods.ONLINE}[verb]:
+        assert f"\n  {name} " in out
+    assert ("beta=0.1, label_smoothing=0.0" if verb == "offline" else "epsilon_high=None") in out

@@ -75,7 +75,7 @@ def damaged(path):
     (lambda path: path.write_text("dear diary"), "not an SQLite database"),
     (lambda path: path.write_bytes(b"SQLite"), "not an SQLite database"),
     (foreign, "something else.*'tasks'"),
-    (newer, "newer heed .schema 9999, this one knows 0001"),
+    (newer, "newer heed .schema 9999, this one knows 0002"),
     (damaged, "cannot open the store"),
 ], ids=["text", "short", "foreign", "newer", "damaged"])  # fmt: skip
 def test_what_is_no_store_is_refused_and_untouched(tmp_path, make, message):

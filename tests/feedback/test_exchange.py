@@ -11,8 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from heed.errors import UserError
-from heed.feedback.exchange import add_rankings, read_groups, write_groups
-from heed.feedback.pairs import read_pairs, text_pairs, write_pairs
+from heed.feedback.exchange import add_rankings, group_rows, read_groups, read_rows, write_groups, write_rows
+from heed.feedback.pairs import pair_rows, read_pairs, text_pairs, write_pairs
+from heed.feedback.parquet import to_dataset
 from heed.feedback.store import open_store
 from heed.records import Candidate, Comparison, Judgement, Message, Prompt, Ranking, split_of
 from heed.testing.store import ODD_TEXTS, answer, question
@@ -50,21 +51,70 @@ SEVERAL = [ranking(1, (1, 2)), ranking(2, (3, 1, 1, 2), split="valid"), ranking(
            *map(chat, ODD_TEXTS)]  # fmt: skip
 
 
-def test_groups_come_back_to_the_byte(tmp_path):
-    a, b = tmp_path / "a.jsonl", tmp_path / "b.jsonl"
+@pytest.mark.parametrize("kind", ["jsonl", "parquet"])
+def test_groups_come_back_to_the_byte(tmp_path, kind):
+    a, b = tmp_path / f"a.{kind}", tmp_path / f"b.{kind}"
     assert write_groups(SEVERAL, a) == len(SEVERAL)
     write_groups(through_a_store(tmp_path, read_groups(a)), b)
     assert a.read_bytes() == b.read_bytes()
-    rows = [json.loads(line) for line in a.read_bytes().split(b"\n")[:-1]]
+    rows = [row for _, row in read_rows(a)]
     assert rows[1]["ranks"] == [3, 1, 1, 2] and rows[1]["split"] == "valid"
     assert [row["weight"] for row in rows[:4]] == [0.5, 1.0, 0.5, 1.0], "two answers to one prompt"
 
 
-def test_pairs_come_back_to_the_byte(tmp_path):
-    a, b = tmp_path / "a.jsonl", tmp_path / "b.jsonl"
+@pytest.mark.parametrize("kind", ["jsonl", "parquet"])
+def test_pairs_come_back_to_the_byte(tmp_path, kind):
+    a, b = tmp_path / f"a.{kind}", tmp_path / f"b.{kind}"
     write_pairs(SEVERAL, a)
     write_pairs(through_a_store(tmp_path, read_pairs(a)), b)
     assert a.read_bytes() == b.read_bytes()
+
+
+@pytest.mark.parametrize("kind", ["jsonl", "parquet"])
+def test_the_strength_of_a_preference_is_trl_s_margin(tmp_path, kind):
+    asked = question(1)
+    rankings = [Ranking(asked, answer(asked, "ann", strength=2.0)), ranking(2, (1, 2)), ranking(3, (1, 2, 3))]
+    write_pairs(rankings, tmp_path / f"a.{kind}")
+    back = read_pairs(tmp_path / f"a.{kind}")
+    assert [r.judgement.strength for r in back] == [2.0, None, None]
+    write_pairs(back, tmp_path / f"b.{kind}")
+    assert (tmp_path / f"a.{kind}").read_bytes() == (tmp_path / f"b.{kind}").read_bytes()
+    assert [r.judgement.strength for r in read_pairs([{**PAIR, "margin": 1}, {**PAIR, "margin": 3.5}])] == [1.0, 3.5]
+
+
+def test_one_form_gives_what_the_other_gave(tmp_path):
+    kept = [r for r in SEVERAL if JOINED not in r.completions]
+    for write, read in ((write_groups, read_groups), (write_pairs, read_pairs)):
+        write(kept, tmp_path / "a.jsonl")
+        write(kept, tmp_path / "a.parquet")
+        one, other = (tmp_path / f"b{i}.jsonl" for i in range(2))
+        write(read(tmp_path / "a.jsonl"), one)
+        write(read(tmp_path / "a.parquet"), other)
+        assert one.read_bytes() == other.read_bytes()
+
+
+def test_parquet_columns_are_of_their_kind(tmp_path):
+    """So that others read them: only what has no one kind is JSON."""
+    arrow, files = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
+    write_groups([chat("ä"), chat("b")], tmp_path / "x.parquet")
+    schema = files.read_schema(tmp_path / "x.parquet")
+    assert schema.field("prompt").type == arrow.list_(arrow.struct([("role", arrow.string()), ("content", arrow.string())]))
+    assert schema.field("completions").type == arrow.list_(arrow.string())
+    assert schema.field("ranks").type == arrow.list_(arrow.int64())
+    assert schema.field("strength").type == schema.field("weight").type == arrow.float64()
+    assert [name for name in schema.names if name.endswith("_json")] == ["columns_json"]
+    write_groups([chat("ä"), ranking(1, (1, 2))], tmp_path / "x.parquet")
+    assert "prompt_json" in files.read_schema(tmp_path / "x.parquet").names, "texts and turns in one column"
+
+
+def test_a_dataset_there_and_back(tmp_path):
+    pytest.importorskip("datasets", reason="the library datasets is not installed")
+    kept = [r for r in SEVERAL if JOINED not in r.completions]
+    for rows, read in ((group_rows, read_groups), (pair_rows, read_pairs)):
+        made = to_dataset(rows(kept))
+        assert len(made) == len(list(rows(kept)))
+        assert list(rows(read(made))) == list(rows(read(rows(kept))))
+    assert read_groups(to_dataset([])) == []
 
 
 def test_pairs_by_hand():
@@ -131,6 +181,31 @@ def test_importing_twice_changes_nothing(tmp_path):
             assert (store.comparisons(), store.judgements()) == before
 
 
+@pytest.mark.parametrize(("name", "content", "message"), [
+    ("x.parquet", b"PAR1 and nothing else", "not a readable parquet file"),
+    ("x.parquet", b"", "not a readable parquet file"),
+    ("x.csv", b"a,b", r"ends with \.jsonl or \.parquet"),
+])  # fmt: skip
+def test_a_file_that_is_not_what_its_name_says(tmp_path, name, content, message):
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(UserError, match=message):
+        read_groups(tmp_path / name)
+
+
+def test_a_wrong_row_is_named_wherever_it_stands(tmp_path):
+    rows = list(group_rows([ranking(1, (1, 2)), ranking(2, (1, 2))]))
+    rows[1]["ranks"] = [1]
+    write_rows(rows, tmp_path / "x.parquet")
+    with pytest.raises(UserError, match=r"x\.parquet, row 2: 1 ranks for 2.*expected prompt, completions, ranks; and"):
+        read_groups(tmp_path / "x.parquet")
+    with pytest.raises(UserError, match=r"^row 2: 1 ranks for 2"):
+        read_groups(rows)
+    with pytest.raises(UserError, match=r"^row 1: expected an object, found str"):
+        read_groups(["x"])
+    with pytest.raises(UserError, match=r"^row 1: columns_json is not valid JSON"):
+        read_groups([{**SMALLEST, "columns_json": "{"}])
+
+
 @pytest.mark.parametrize(("row", "message"), [
     ("{", "not valid JSON"),
     ("[1]\n", "expected an object, found list"),
@@ -159,9 +234,10 @@ def test_a_wrong_group_is_named_by_its_line(tmp_path, row, message):
 
 
 @pytest.mark.parametrize(("row", "message"), [
-    ({"prompt": "hi", "chosen": "a", "reject": "b"}, "no 'rejected'; did you mean 'reject'"),
+    ({"prompt": "hi", "chosen": "a", "reject": "b"}, "no 'rejected'; did you mean 'reject'.*expected prompt, chosen"),
     ({**PAIR, "chosen": [{"role": "user", "content": "a"}]}, "one turn of the assistant"),
     ({**PAIR, "group_id": 3}, "group_id = 3"),
+    ({**PAIR, "margin": "big"}, "margin = 'big'"),
     ({**PAIR, "group_id": "g", "prompt": "another"}, "another prompt"),
 ])  # fmt: skip
 def test_a_wrong_pair_is_named_by_its_line(tmp_path, row, message):

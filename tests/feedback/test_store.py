@@ -8,7 +8,9 @@ import sqlalchemy as sa
 
 from heed.errors import UserError
 from heed.feedback import schema
+from heed.feedback.desk import Desk
 from heed.feedback.store import open_store
+from heed.feedback.work import Task, Work
 from heed.records import Candidate, Comparison, Demonstration, Judgement, Rating
 from heed.testing.store import ODD_TEXTS, answer, question
 
@@ -57,15 +59,33 @@ def test_claiming_again_renews_the_lease(store, clock):
     assert store.claim("bob") is None
 
 
-def test_claiming_looks_only_at_what_is_open(store):
-    """However many comparisons are done: the partial index is found only if the query says its very words."""
-    asked = []
-    sa.event.listen(store.database.writer, "before_cursor_execute", lambda *args: asked.append(args[2:4]))
-    store.claim("ann")
-    search, values = next((text, values) for text, values in asked if "open_slots > 0" in text)
-    with store.database.reading() as db:
-        plan = [row[3] for row in db.exec_driver_sql(f"EXPLAIN QUERY PLAN {search}", values)]
-    assert any("ix_tasks_open" in step for step in plan), plan
+def test_no_statement_of_the_daily_work_reads_a_whole_table(tmp_path, clock):
+    """However much is in the store: claims, drafts, answers, corrections and the labeler's own pages find it by an index."""
+    said = []
+    with open_store(tmp_path / "x.db", clock=clock) as store:
+        for engine in (store.database.readers, store.database.writer):
+            sa.event.listen(engine, "before_cursor_execute", lambda *args: said.append((args[2], args[3])))
+        desk, tasks = Desk(store), Work(store).ask([Task("rank", question(i).prompt, question(i).candidates) for i in range(3)])
+        said.clear()
+        desk.claim("ann")
+        clock.now += 1000
+        desk.claim("bob")
+        desk.save_draft("bob", tasks[0], {}, 1)
+        desk.submit("bob", tasks[0], "one", {"ranks": {"A": 1, "B": 2}})
+        desk.revise("bob", "two", "one", {"ranks": {"A": 2, "B": 1}})
+        desk.renew("ann", tasks[0])
+        desk.my_work("bob")
+        desk.progress("bob", 0.0)
+        store.watermark()
+        store.judgements(after=1)
+        with store.database.reading() as db:
+            once = dict(said)
+            assert len(once) > 20
+            for statement, values in once.items():
+                values = values[0] if isinstance(values, list) else values
+                plan = [row[3] for row in db.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", values)]
+                scans = [step for step in plan if step.startswith("SCAN") and step.split()[1] in schema.metadata.tables]
+                assert not scans, f"{scans} in {statement}"
 
 
 def test_an_answer_after_the_lease_is_taken(store, clock):

@@ -1,5 +1,6 @@
 """What TRL's trainers make of the same numbers (written by benchmarks/trl_losses.py, repeated here without TRL)."""
 
+import ast
 import json
 from pathlib import Path
 from types import SimpleNamespace
@@ -7,9 +8,19 @@ from types import SimpleNamespace
 import pytest
 import torch
 
+from heed.algorithms.dpo import DPO
+from heed.algorithms.f_dpo import FDPO
+from heed.algorithms.grpo import GRPO
+from heed.algorithms.ipo import IPO
+from heed.algorithms.kto import KTO
+from heed.algorithms.orpo import ORPO
 from heed.algorithms.reward_model import RewardModel
+from heed.algorithms.rloo import RLOO
+from heed.algorithms.robust_dpo import RobustDPO
+from heed.algorithms.rso import RSO
 from heed.algorithms.sft import SFT
-from heed.experience import Ranked
+from heed.algorithms.simpo import SimPO
+from heed.experience import Experience, Labelled, Ranked
 
 
 def golden(name):
@@ -42,3 +53,46 @@ def test_supervised_loss_on_the_response_alone():
 
     assert abs(loss(torch.tensor(case["response"])) - case["loss"]) < 1e-6
     assert abs(loss(tokens != 0) - case["loss"]) > 0.01  # the prompts would have changed it
+
+
+KINDS = {kind.__name__: kind for kind in (DPO, FDPO, GRPO, IPO, KTO, ORPO, RLOO, RSO, RobustDPO, SimPO)}
+
+
+class Rows:
+    """Token log-probabilities that stand in for tokens and for the model that reads them."""
+
+    def __init__(self, logprobs, mask):
+        self.logprobs, self.mask = logprobs, mask
+
+    def select(self, index):
+        return Rows(self.logprobs[index], self.mask[index])
+
+
+def algorithm_of(case):
+    """From the words written beside the case: `DPO(beta=0.3, ...)`."""
+    kind, values = case["algorithm"].removesuffix(")").split("(")
+    return KINDS[kind](**{k: ast.literal_eval(v) for k, v in (pair.split("=") for pair in values.split(", "))})
+
+
+@pytest.mark.parametrize("case", golden("trl_methods")["cases"], ids=lambda c: c["name"])
+def test_losses_of_policies(case):
+    """TRL's loss from the same token log-probabilities; the gradients are compared where TRL is (benchmarks/)."""
+    algorithm, rows = algorithm_of(case), Rows(torch.tensor(case["logprobs"]), torch.tensor(case["mask"]))
+    ref = None if case["ref"] is None else torch.tensor(case["ref"])
+    if "old" in case:
+        n = len(rows.mask)
+        e = Experience(rows, torch.tensor(case["old"]), torch.zeros(rows.mask.shape), torch.tensor(case["rewards"]),
+                       torch.zeros(rows.mask.shape), rows.mask, torch.zeros(n), ref_logprobs=ref, finished=torch.ones(n))
+        batch = algorithm.credit(e)
+    elif "kl" in case:
+        nothing = torch.zeros(len(rows.mask))
+        batch = Labelled(rows, torch.tensor(case["desirable"]), ref, rows, nothing, nothing + case["kl"])
+    else:
+        batch = Ranked(rows, torch.tensor([[1, 2]]).expand(len(rows.mask) // 2, 2), ref_logprobs=ref)
+    loss = algorithm.loss(lambda inputs: inputs, batch)
+    found = (loss.total / loss.count).item() * case.get("factor", 1)
+    if case["name"] == "dpo + sft":  # heed's second part of a step
+        best = Rows(rows.logprobs[::2], rows.mask[::2])
+        beside = SFT().loss(lambda inputs: inputs, best)
+        found += 0.5 * (beside.total / beside.count).item()
+    assert abs(found - case["loss"]) < 1e-5

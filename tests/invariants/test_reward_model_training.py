@@ -79,8 +79,9 @@ def test_the_candidates_of_a_prompt_are_never_parted(ranked):
     assert shuffled.candidates.group.tolist() == [1, 1, 1, 0, 0, 0]
 
 
-def test_each_candidate_is_read_once_a_step(classifier, ranked):
+def test_each_candidate_is_read_once_a_step(classifier, ranked, monkeypatch):
     """Not once a pair: K candidates give C(K, 2) pairs and cost K forwards."""
+    monkeypatch.setattr("heed.language.batches.FILLING", 1)
     seen = []
     hook = classifier.model.embed_tokens.register_forward_hook(lambda m, args, out: seen.append(args[0].numel()))
     RewardModel().loss(ScalarModel(classifier), ranked)

@@ -40,19 +40,28 @@ def test_company_changes_no_log_probability(lm, rows, packing):
         assert found[i, n:].abs().sum() == 0
 
 
-def test_positions_begin_anew_with_every_row(rows):
+def test_positions_begin_anew_with_every_row(rows, monkeypatch):
+    monkeypatch.setattr("heed.language.batches.FILLING", 1)
     packed = pack(rows, share_prompts=False)
     lengths = (rows.prompt_lengths + rows.completion_lengths).tolist()
     assert packed.position_ids[0].tolist() == [i for n in lengths for i in range(n)]
 
 
-def test_completions_of_a_shared_prompt_go_on_where_it_ends(rows):
+def test_completions_of_a_shared_prompt_go_on_where_it_ends(rows, monkeypatch):
     """The prompt stands once, and each of its three completions takes up the positions behind it."""
+    monkeypatch.setattr("heed.language.batches.FILLING", 1)
     packed = pack(rows)
     assert packed.input_ids.shape[1] == 3 + 5 + int(rows.completion_lengths.sum())
     positions = packed.position_ids[0][packed.index]
     for i, n in enumerate(rows.completion_lengths.tolist()):
         assert positions[i, :n].tolist() == list(range(rows.prompt_lengths[i], rows.prompt_lengths[i] + n))
+
+
+def test_filling_is_never_read(lm, rows, monkeypatch):
+    monkeypatch.setattr("heed.language.batches.FILLING", 1)
+    bare = Policy(lm)(rows).logprobs
+    monkeypatch.setattr("heed.language.batches.FILLING", 64)
+    assert torch.allclose(Policy(lm)(rows).logprobs, bare, atol=1e-6)
 
 
 def test_rubbish_behind_the_end_is_never_read(lm, rows):

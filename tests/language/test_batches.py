@@ -6,7 +6,7 @@ import transformers as hf
 
 from heed.errors import UserError
 from heed.language import attention
-from heed.language.batches import make_tokens, pack, rectangle
+from heed.language.batches import FILLING, make_tokens, pack, rectangle
 from heed.language.policy import ActorCritic, Policy, ScalarModel
 
 torch.set_num_threads(1)
@@ -101,8 +101,10 @@ def test_a_shared_trunk_gives_values_beside_log_probabilities():
 def test_a_prompt_stands_once_before_all_its_completions():
     rows = shared_rows()
     tokens = int(rows.completion_lengths.sum())
-    assert pack(rows).input_ids.shape[1] == 9 + 1 + 4 + tokens
-    assert pack(rows, share_prompts=False).input_ids.shape[1] == int(rows.prompt_lengths.sum()) + tokens
+    for share, real in ((True, 9 + 1 + 4 + tokens), (False, int(rows.prompt_lengths.sum()) + tokens)):
+        packed = pack(rows, share_prompts=share)
+        assert sum(int(bucket.real.sum()) for bucket in packed.plan) == real
+        assert packed.input_ids.shape[1] == -(-real // FILLING) * FILLING
     lm = built("llama")
     with torch.no_grad():
         shared = Policy(lm)(rows).logprobs
@@ -133,7 +135,7 @@ def test_every_packed_token_is_a_real_one_and_knows_its_place():
 def test_the_rectangles_of_attention_cover_each_token_once_and_are_nearly_full(rows):
     packed = pack(rows)
     places = torch.cat([b.queries[b.real] for b in packed.plan])
-    assert sorted(places.tolist()) == list(range(packed.input_ids.shape[1]))
+    assert sorted(places.tolist()) == list(range(len(places))) and 0 <= packed.input_ids.shape[1] - len(places) < FILLING
     size = sum(b.queries.numel() for b in packed.plan)
     assert size < 1.7 * len(places), f"{size} places for {len(places)} tokens"
 

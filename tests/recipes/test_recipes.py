@@ -6,7 +6,7 @@ import pytest
 
 from heed.config import make, read_recipe
 from heed.errors import UserError
-from heed.workflows import run
+from heed.workflows import compare, run
 
 ROOT = Path(__file__).parents[2]
 RECIPES = sorted((ROOT / "recipes").glob("*.yaml"))
@@ -20,7 +20,14 @@ def somewhere(monkeypatch):
 
 def resolved(path):
     """(settings of the run, {stage: (verb, settings)}) of a recipe."""
-    settings = make(run.RunSettings, read_recipe(path), str(path))
+    recipe = read_recipe(path)
+    if "methods" in recipe:  # a comparison: its trainings, as the run of stages that they become
+        settings = make(compare.Compare, recipe, str(path))
+        made = [compare.stages_of(settings, name, seed) for name in settings.methods for seed in settings.seeds]
+        stages = {**settings.start, **{k: v for stages in made for k, v in stages.items()}}
+        compare.check_evaluation(settings, stages)
+        recipe = {"name": settings.name, "about": settings.about, "stages": stages}
+    settings = make(run.RunSettings, recipe, str(path))
     return settings, {name: run.resolve(settings.model_dump(), name) for name in settings.stages}
 
 

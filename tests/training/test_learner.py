@@ -141,6 +141,7 @@ def test_the_average_is_the_sum_it_is_said_to_be(batch):
     expected = sum(w * p for w, p in zip((0.9**3, 0.1 * 0.81, 0.1 * 0.9, 0.1), passed, strict=True))
     assert torch.allclose(learner.average["weight"], expected, atol=1e-6)
     assert not torch.allclose(learner.average["weight"], model.weight, atol=1e-3)
+    assert not any(p.requires_grad for p in learner.average.values()), "history of every step would stay in memory"
 
 
 def test_only_what_is_trained_is_moved_decayed_and_saved(batch):

@@ -2,13 +2,16 @@
 
 import json
 import random
+from pathlib import Path
 
 import pytest
 
 from heed.errors import UserError
+from heed.feedback.store import open_store
 from heed.language.chat import load_tokenizer
+from heed.language.datasets import load
 from heed.language.ratings import encode_ratings
-from heed.records import Candidate, Message, Prompt, Rating, content_id, split_of
+from heed.records import Candidate, Message, Prompt, Ranking, Rating, content_id, split_of
 from heed.workflows import reward
 
 
@@ -76,3 +79,44 @@ def test_a_text_rated_by_itself_is_read_from_its_own_first_token(base):
 def test_ratings_where_there_are_none(base, data, tmp_path):
     with pytest.raises(UserError, match="cannot be read as ratings"):
         learn(base, tmp_path / "out", dataset=data["rankings"])
+
+
+@pytest.fixture
+def stores(data, tmp_path):
+    """The rankings divided between two stores."""
+    rankings = load(data["rankings"], Ranking, split=None)
+    places = [str(tmp_path / f"{name}.db") for name in ("one", "two")]
+    for place, part in zip(places, (rankings[:20], rankings[20:]), strict=True):
+        with open_store(place) as store:
+            store.add([r for ranking in part for r in (ranking.comparison, ranking.judgement)])
+    return places
+
+
+def made(place):
+    return json.loads((place / "lineage.json").read_text())
+
+
+def test_several_stores_are_read_as_one_and_one_up_to_a_watermark(sft, stores, tmp_path):
+    few = {"learn_from": "rankings", "max_length": 80, "max_steps": 1}
+    learn(sft, tmp_path / "both", store=stores, **few)
+    learn(sft, tmp_path / "some", store=stores[0], upto=7, **few)
+    with open_store(stores[0]) as store:
+        seven, all_of_one = (len(store.rankings(split="train", upto=n)) for n in (7, None))
+    with open_store(stores[1]) as store:
+        assert made(tmp_path / "both")["rankings"] == all_of_one + len(store.rankings(split="train"))
+    assert (made(tmp_path / "some")["rankings"], made(tmp_path / "some")["upto"]) == (seven, 7)
+    for wrong in ({"store": stores}, {"dataset": stores[0]}):
+        with pytest.raises(UserError, match="numbers the answers of one store"):
+            learn(sft, tmp_path / "wrong", upto=7, **wrong, **few)
+
+
+def test_a_reward_model_goes_on_from_another(sft, reward, data, tmp_path):
+    """With no step taken it scores as the one before, shifted anew so that the SFT model's answers have mean 0."""
+    before = json.loads((Path(reward).parent / "summary.json").read_text())
+    found = learn(sft, tmp_path / "on", start_from=reward, dataset=data["rankings"], learn_from="rankings", max_length=80,
+                  max_steps=1, learning_rate=0.0, shift_prompts=16, max_completion_length=12)
+    assert found["reward_shift"] == pytest.approx(before["reward_shift"], abs=1e-5)
+    assert made(tmp_path / "on")["parent"] == reward
+    again = learn(sft, tmp_path / "afresh", dataset=data["rankings"], learn_from="rankings", max_length=80, max_steps=1,
+                  learning_rate=0.0, shift_prompts=16, max_completion_length=12)
+    assert again["reward_shift"] != pytest.approx(before["reward_shift"], abs=1e-3)

@@ -17,6 +17,7 @@ from heed.equations.advantage import gae, whiten
 from heed.equations.loss import Loss, summed
 from heed.experience import Experience
 from heed.training.learner import Learner, Part
+from heed.training.passes import mean_of, steps_of
 
 
 @dataclass(frozen=True)
@@ -63,15 +64,12 @@ class PPO:
 
     def update(self, learner: Learner, e: Experience, *, lr: float, pretraining: Iterator | None = None) -> dict[str, float]:
         """Epochs of clipped steps; the mean of each figure.  `pretraining` gives batches of text for PPO-ptx."""
-        steps: list[dict[str, float]] = []
-        for epoch in range(self.num_ppo_epochs):
-            # The first pass reads the rollout as it was scored, so that its first ratio is exactly 1.
-            for batch in e.minibatches(self.num_mini_batches, shuffle=epoch > 0):
-                parts = [Part(batch, self.loss)]
-                if self.ptx_coef and pretraining is not None:
-                    parts.append(Part(next(pretraining), _ptx, self.ptx_coef, "ptx"))
-                steps.append(learner.step(*parts, lr=lr))
-        mean = {name: sum(s[name] for s in steps) / len(steps) for name in steps[0]}
+        def text() -> list[Part]:
+            return [Part(next(pretraining), _ptx, self.ptx_coef, "ptx")] if self.ptx_coef and pretraining is not None else []
+
+        steps = steps_of(learner, e, self.loss, lr=lr, epochs=self.num_ppo_epochs, mini_batches=self.num_mini_batches,
+                         beside=text)
+        mean = mean_of(steps)
         mean["val/ratio_var"] = mean.pop("ratio_squared") - mean["val/ratio"] ** 2
         mean["val/first_ratio_error"] = steps[0]["ratio_error"]
         del mean["ratio_error"]
@@ -89,9 +87,9 @@ def as_one_step(e: Experience) -> Experience:
                    rewards=(e.rewards * e.mask).sum(1, keepdim=True))
 
 
-def clipped_surrogate(ratio: Tensor, advantages: Tensor, clip: float) -> tuple[Tensor, Tensor]:
-    """min(r A, clip(r, 1 - clip, 1 + clip) A), and where the clip took hold (equation 7)."""
-    plain, bounded = ratio * advantages, ratio.clamp(1 - clip, 1 + clip) * advantages
+def clipped_surrogate(ratio: Tensor, advantages: Tensor, clip: float, high: float | None = None) -> tuple[Tensor, Tensor]:
+    """min(r A, clip(r, 1 - clip, 1 + clip) A), and where the clip took hold (equation 7); `high` is another upper clip."""
+    plain, bounded = ratio * advantages, ratio.clamp(1 - clip, 1 + (clip if high is None else high)) * advantages
     return torch.minimum(plain, bounded), (bounded < plain).to(ratio.dtype)
 
 

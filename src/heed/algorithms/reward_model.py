@@ -10,25 +10,28 @@ from typing import Literal
 import torch
 
 from heed.equations.loss import Loss
-from heed.equations.preference import centre, kwise
+from heed.equations.preference import centre, kwise, plackett_luce
 
 
 @dataclass(frozen=True)
 class RewardModel:
     """Scores every candidate of a group once, and compares all of them with each other."""
 
+    ranking: Literal["pairs", "plackett_luce"] = "pairs"  # K answers: all their pairs, or choice after choice, as in dpo.py
     ties: Literal["drop", "half"] = "drop"  # tied pairs: left out (InstructGPT), or one half each way (Christiano)
     normalise: Literal["pairs", "k_choose_2"] = "pairs"  # a group's loss is divided by the pairs it gave, or by C(K, 2)
     label_smoothing: float = 0.0  # the share of answers taken to be flipped
+    noise: float = 0.0  # the share of answers taken to be given at random (Christiano et al. 2017: 0.1)
     center_rewards_coefficient: float = 0.0  # pulls rewards towards mean 0 (Eisenstein et al. 2023); 0.01 is usual
 
     def loss(self, model, batch) -> Loss:
         """`model.score(batch.candidates)` is one number a candidate: read off a completion, or summed over a segment."""
         scores = batch.by_group(model.score(batch.candidates))
         found = kwise(scores, batch.ranks, ties=self.ties, normalise=self.normalise, margin=batch.margin,
-                      label_smoothing=self.label_smoothing)
+                      label_smoothing=self.label_smoothing, noise=self.noise)
         used = (found.pairs > 0).to(scores.dtype)
-        total = found.loss.sum()
+        loss = found.loss if self.ranking == "pairs" else plackett_luce(scores, batch.ranks) * used
+        total = loss.sum()
         if self.center_rewards_coefficient:
             total = total + self.center_rewards_coefficient * (centre(scores, batch.ranks > 0) * used).sum()
         pairs, real = found.pairs.sum(), scores.detach()[batch.ranks > 0]

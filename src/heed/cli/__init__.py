@@ -65,14 +65,15 @@ def _dispatch(argv: list[str]) -> None:
 
         print(f"heed {__version__}")
         return
-    verb, rest = argv[0], argv[1:]
+    words = 2 if " ".join(argv[:2]) in VERBS else 1
+    verb, rest = " ".join(argv[:words]), argv[words:]
     if verb not in VERBS:
         raise UserError(f"unknown verb {verb!r}{nearest(verb, VERBS)}")
     if "-h" in rest or "--help" in rest:
         _print_help(verb)
         return
-    config, assignments = _arguments(rest)
     module = _workflow(verb)
+    config, assignments = _arguments(rest, getattr(module, "WORD", None))
     module.run(_settings(verb, module, config, assignments))
 
 
@@ -87,8 +88,11 @@ def _workflow(verb: str):
         raise UserError(f"`heed {verb}` needs the package {error.name!r}: pip install 'heed[all]'") from None
 
 
-def _arguments(rest: list[str]) -> tuple[Path | None, list[str]]:
-    """--config FILE (or a bare FILE.yaml) and key=value words, in any order; `--key value` is accepted as key=value."""
+def _arguments(rest: list[str], word_is: str | None = None) -> tuple[Path | None, list[str]]:
+    """--config FILE (or a bare FILE.yaml) and key=value words, in any order; `--key value` is accepted as key=value.
+
+    `word_is` names the setting that any other bare word gives.
+    """
     config, assignments, words = None, [], list(rest)
     while words:
         word = words.pop(0)
@@ -104,6 +108,8 @@ def _arguments(rest: list[str]) -> tuple[Path | None, list[str]]:
             assignments.append(word.removeprefix("--"))
         elif word.endswith((".yaml", ".yml")) and config is None:
             config = Path(word)
+        elif word_is:
+            assignments.append(f"{word_is}={word}")
         else:
             raise UserError(f"cannot read {word!r}: expected key=value or --config FILE")
     return config, assignments
@@ -125,6 +131,8 @@ def _print_help(verb: str) -> None:
 
     module = _workflow(verb)
     print((module.__doc__ or VERBS[verb][1]).strip())
+    if hasattr(module, "more_help"):
+        print("\n" + module.more_help())
     print(f"\nusage: heed {verb} [--config recipe.yaml] [key=value ...]\n\nsettings:")
     for key, kind, default, text in describe(module.SETTINGS):
         shown = "required" if default is ... else f"default {default!r}" if default is not None else "optional"

@@ -10,6 +10,7 @@ Mitchell 2023 (label smoothing), Eisenstein et al. 2023 (centring).
 """
 
 import math
+from collections.abc import Callable
 from typing import Literal, NamedTuple
 
 import torch
@@ -71,6 +72,7 @@ def kwise(
     normalise: Literal["pairs", "k_choose_2"] = "pairs",
     margin: Tensor | None = None,
     label_smoothing: float = 0.0,
+    noise: float = 0.0,
 ) -> Kwise:
     """All pairs of one ranking, averaged within it (Ouyang et al. 2022, equation 1): scores and ranks are [G, K].
 
@@ -84,24 +86,47 @@ def kwise(
     normalise  "pairs" divides by the pairs that were used, "k_choose_2" by C(K, 2) of the candidates present, as the
                equation is written (the two differ only where ties are dropped).
     margin     [G], one for all the untied pairs of a group (Touvron et al. 2023, equation 2).
+    noise      how often a person answers at random, as in `bradley_terry`.
     """
     if ties not in ("drop", "half") or normalise not in ("pairs", "k_choose_2"):
         raise ValueError(f"ties is 'drop' or 'half' and normalise 'pairs' or 'k_choose_2', not {ties!r}, {normalise!r}")
+    lead = 0.0 if margin is None else wide(margin)[:, None, None]
+
+    def won(difference: Tensor) -> Tensor:
+        return bradley_terry(difference, torch.zeros_like(difference), margin=lead, label_smoothing=label_smoothing,
+                             noise=noise)
+
+    def tied(difference: Tensor) -> Tensor:
+        return bradley_terry(difference, torch.zeros_like(difference), 0.5, noise=noise)
+
+    return all_pairs(won, scores, ranks, tied=tied if ties == "half" else None, normalise=normalise)
+
+
+def all_pairs(
+    won: Callable[[Tensor], Tensor],
+    scores: Tensor,
+    ranks: Tensor,
+    *,
+    tied: Callable[[Tensor], Tensor] | None = None,
+    normalise: Literal["pairs", "k_choose_2"] = "pairs",
+) -> Kwise:
+    """`kwise` with another loss: the mean of won(score_w - score_l) over the pairs of each ranking (Ouyang et al. 2022, eq. 1).
+
+    `won` maps differences [G, K, K] to losses of the same shape; `tied`, where it is given, does so for tied pairs.
+    """
     present = ranks > 0
     scores = torch.where(present, wide(scores), 0.0)
     both = present[:, :, None] & present[:, None, :]
-    won = both & (ranks[:, :, None] < ranks[:, None, :])
-    tied = both & (ranks[:, :, None] == ranks[:, None, :]) & _above_diagonal(ranks)
+    ahead = both & (ranks[:, :, None] < ranks[:, None, :])
     difference = scores[:, :, None] - scores[:, None, :]
-    zero = torch.zeros_like(difference)
-    lead = 0.0 if margin is None else wide(margin)[:, None, None]
-    loss = bradley_terry(difference, zero, margin=lead, label_smoothing=label_smoothing) * won
-    right = torch.where(won, (difference.detach().sign() + 1) / 2, 0.0)
-    if ties == "half":
-        loss = loss + bradley_terry(difference, zero, 0.5) * tied
-        right = right + 0.5 * tied
-        won = won | tied
-    pairs = won.sum((1, 2))
+    loss = torch.where(ahead, won(difference), 0.0)
+    right = torch.where(ahead, (difference.detach().sign() + 1) / 2, 0.0)
+    if tied is not None:
+        even = both & (ranks[:, :, None] == ranks[:, None, :]) & _above_diagonal(ranks)
+        loss = loss + torch.where(even, tied(difference), 0.0)
+        right = right + 0.5 * even
+        ahead = ahead | even
+    pairs = ahead.sum((1, 2))
     k = present.sum(1)
     weight = pairs if normalise == "pairs" else k * (k - 1) // 2
     return Kwise(loss.sum((1, 2)) / weight.clamp(min=1), pairs, right.sum((1, 2)))

@@ -12,6 +12,7 @@ from typing import Any
 
 from heed import __version__
 from heed.evaluation import journey, panels, words
+from heed.evaluation.behaviour import behaviour
 from heed.evaluation.evidence import Evidence, Figures, curve, gather
 from heed.evaluation.run_files import RunFiles, Stage, read_run
 from heed.evaluation.verdict import between, gaming_sentence, judge_run, with_interval
@@ -72,11 +73,11 @@ def render(evidence: Evidence) -> str:
 
 def _context(evidence: Evidence) -> dict[str, Any]:
     run, policies = evidence.run, evidence.policies
-    groups = journey.choose(evidence.rows, policies)
+    agents, groups = behaviour(run), journey.choose(evidence.rows, policies)
     written = {s.name: journey.written(s) for s in run.stages} if not groups else {}
     return {
         "run": run,
-        "verdict": judge_run(evidence),
+        "verdict": judge_run(evidence, agents),
         "tiles": _tiles(evidence),
         "policies": policies,
         "figures": evidence.figures,
@@ -86,6 +87,7 @@ def _context(evidence: Evidence) -> dict[str, Any]:
         "fallen": journey.fallen(evidence.rows, *evidence.journey[:-3:-1]) if len(evidence.journey) > 1 else [],
         "wins": _wins(evidence),
         "gaming": _gaming(evidence),
+        "agents": agents,
         "reward": evidence.reward,
         "reward_plots": _reward_plots(evidence),
         "training": [group for group in map(lambda s: _curves(s, run), run.stages) if group],

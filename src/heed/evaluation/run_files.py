@@ -23,6 +23,7 @@ class Stage:
     summary: dict[str, Any] = field(default_factory=dict)
     lineage: dict[str, Any] = field(default_factory=dict)
     time: dict[str, float] = field(default_factory=dict)
+    folder: Path | None = None
 
     def curve(self, metric: str) -> tuple[list[float], list[float]]:
         """(steps, values) of one metric; NaN stays NaN, so that a curve shows its gap."""
@@ -82,6 +83,7 @@ def _read_stage(folder: Path) -> Stage:
         summary=_object(folder / "summary.json"),
         lineage=_object(folder / "lineage.json"),
         time={k: float(v) for k, v in _object(folder / "time.json").items() if _number(v)},
+        folder=folder,
     )
 
 

@@ -23,7 +23,9 @@ JUDGES = ("gold", "proxy")
 MEANS = {"gold": "gold", "proxy": "proxy", "kl": "kl", "length": "tokens"}  # figure: where its numbers are in a row
 
 
-def summarise(rows: Iterable[Row], *, declines: Callable[[str], bool] = refuses, seed: int = 0) -> Summary:
+def summarise(
+    rows: Iterable[Row], *, declines: Callable[[str], bool] = refuses, against: str | None = None, seed: int = 0
+) -> Summary:
     """Final figures by name, each {"value", "low", "high", "n"}, ready for summary.json.
 
         gold/ppo  proxy/ppo  kl/ppo  length/ppo      means over samples
@@ -33,6 +35,7 @@ def summarise(rows: Iterable[Row], *, declines: Callable[[str], bool] = refuses,
         refusal/ppo/harmful|benign|balanced          where the columns have "harmful"; `declines` reads a completion
         distinct_2/ppo  repetition/ppo  unique/ppo   how varied the answers are
 
+    `against` names the one policy that the others are compared with; by default every two are compared.
     What was not measured has no entry.  The use case is the column "use_case".  Raises RunError for scores that are
     not finite and UserError where there are no rows.
     """
@@ -46,6 +49,9 @@ def summarise(rows: Iterable[Row], *, declines: Callable[[str], bool] = refuses,
                 result[f"{figure}/{policy}"] = mean(values, ids, seed=seed).summary()
     for judge in JUDGES:
         for before, after in combinations(policies, 2):
+            if against and against not in (before, after):
+                continue
+            before, after = (after, before) if after == against else (before, after)
             result |= _compared(rows, judge, after, before, seed)
     for policy in policies:
         result |= _refusals(rows, policy, declines, seed)

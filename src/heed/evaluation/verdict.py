@@ -5,12 +5,13 @@ apart.  The gold judge decides where there is one, else the reward model itself,
 `metrics.overoptimisation` finds.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 
 import numpy as np
 
+from heed.evaluation.behaviour import Behaviour, reached
 from heed.evaluation.evidence import Evidence, Figures, RewardEvidence
 from heed.evaluation.metrics.overoptimisation import Overoptimisation
 from heed.evaluation.run_files import RunFiles
@@ -29,12 +30,14 @@ class Verdict:
     warnings: list[str] = field(default_factory=list)
 
 
-def judge_run(evidence: Evidence) -> Verdict:
-    """The verdict on a run."""
+def judge_run(evidence: Evidence, agents: Sequence[Behaviour] = ()) -> Verdict:
+    """The verdict on a run; `agents` are those of a control run."""
     run, figures, policies = evidence.run, evidence.figures, evidence.journey
     gamed = [title(name) for name, found in evidence.main_gaming.items() if found.verdict == "gamed"]
     judge = next((j for j in ("gold", "proxy") if any(name.startswith(f"win_rate/{j}/") for name in figures)), None)
-    if judge is None or len(policies) < 2:
+    if said := reached(agents):
+        headline, tone, lead = said, "plain", []
+    elif judge is None or len(policies) < 2:
         headline, tone = f"{listed([title(stage.name) for stage in run.stages])}: not compared yet", "plain"
         lead = [
             "No two policies were compared on held-out prompts: this page shows how training went, not how good it is."

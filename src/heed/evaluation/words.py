@@ -13,6 +13,8 @@ NAMES = {
     "grpo": "GRPO",
     "rloo": "RLOO",
     "evaluate": "Evaluation",
+    "control": "Control",
+    "rl": "RL",
 }
 
 

@@ -1,13 +1,14 @@
 """Opening the database of a store: which one is meant, is it ours, is its schema up to date, and how it is locked.
 
 SQLite is enough for hundreds of labelers if writes are serialised in the application: WAL, synchronous=FULL,
-BEGIN IMMEDIATE and one lock for the whole process; readers have connections of their own and wait for nobody.
+BEGIN IMMEDIATE and one writer at a time (`heed.feedback.group`); readers have connections of their own and wait for nobody.
 (A deferred transaction that turns into a writer gets SQLITE_BUSY at once, whatever the timeout.)
-PostgreSQL gets the same discipline from an advisory lock, so that the order of arrival is the order of commit on both.
+PostgreSQL writes side by side; what counts the order of arrival takes an advisory lock, so that this is the order of
+commits on both, and a watermark means the same for ever.
 """
 
+import os
 import sqlite3
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,17 +17,23 @@ from pathlib import Path
 import sqlalchemy as sa
 from sqlalchemy.engine import URL, Connection, Engine
 from sqlalchemy.exc import ArgumentError, DatabaseError, DBAPIError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from heed.errors import RunError, UserError, nearest
-from heed.feedback.schema import VERSION, VERSION_TABLE, metadata
+from heed.feedback.group import Writers
+from heed.feedback.schema import VERSION, VERSION_TABLE
+from heed.feedback.schema_people import metadata  # from there, so that it holds every table
 
 BUSY_SECONDS = 60  # how long another process may hold the database before we give up
 ADVISORY_LOCK = 0x68656564  # any number, the same in every heed
-_writing = threading.Lock()
+WRITERS = 8  # connections that write to PostgreSQL at a time; everybody else waits for one of them
 
 
 class Database:
-    """`reading()` and `writing()` give transactions; a write is committed when its block ends and undone when it raises."""
+    """`reading()` and `writing()` give transactions; a write is committed when its block ends and undone when it raises.
+
+    A write that numbers answers or tasks must be `ordered`, which is what PostgreSQL pays for; SQLite orders all of them.
+    """
 
     def __init__(self, url: URL):
         self.url = url
@@ -34,6 +41,7 @@ class Database:
         make = _sqlite_engine if _is_sqlite(url) else _postgres_engine
         self.readers: Engine = make(url, write=False)
         self.writer: Engine = make(url, write=True)
+        self._writers = Writers(self.writer, "" if _is_sqlite(url) else f"SELECT pg_advisory_xact_lock({ADVISORY_LOCK})")
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
@@ -41,9 +49,29 @@ class Database:
             yield connection
 
     @contextmanager
-    def writing(self) -> Iterator[Connection]:
-        with _writing, self._explained(), self.writer.begin() as connection:
+    def writing(self, *, ordered: bool = True) -> Iterator[Connection]:
+        grouped = ordered or _is_sqlite(self.url)
+        with self._explained(), self._writers.transaction() if grouped else self.writer.begin() as connection:
             yield connection
+
+    @contextmanager
+    def migrating(self) -> Iterator[Connection]:
+        """As `writing`, with SQLite's foreign keys off: there a table is altered by copying and dropping it."""
+        with self._explained(), self.writer.connect() as connection:
+            driver = connection.connection.driver_connection
+            sqlite = _is_sqlite(self.url)
+            if sqlite:
+                driver.execute("PRAGMA foreign_keys=OFF")  # means nothing once a transaction has begun
+            try:
+                with connection.begin():
+                    if not sqlite:
+                        connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({ADVISORY_LOCK})")
+                    yield connection
+                    if sqlite and (lost := connection.exec_driver_sql("PRAGMA foreign_key_check").first()):
+                        raise RunError(f"the store {self.name}: a row of {lost[0]!r} points at nothing in {lost[2]!r}")
+            finally:
+                if sqlite:
+                    driver.execute("PRAGMA foreign_keys=ON")
 
     def close(self) -> None:
         self.readers.dispose()
@@ -54,10 +82,14 @@ class Database:
         """A full disk, a lost server or a damaged file is a message, not a traceback; anything else is our bug."""
         try:
             yield
+        except PoolTimeout as error:
+            raise RunError(f"the store {self.name} is too busy: no connection was free for {BUSY_SECONDS} s") from error
         except DatabaseError as error:
             if type(error) not in (OperationalError, DatabaseError):
                 raise
             raise RunError(f"the store {self.name}: {' '.join(str(error.orig).split())}") from error
+        except sqlite3.OperationalError as error:
+            raise RunError(f"the store {self.name}: {error}") from error
 
 
 def open_database(url_or_path: str | Path, *, create: bool = True) -> Database:
@@ -75,7 +107,7 @@ def open_database(url_or_path: str | Path, *, create: bool = True) -> Database:
         if version is None and not create:
             raise UserError(f"{database.name} holds no feedback store of heed")
         if version != VERSION:
-            with database.writing() as connection:
+            with database.migrating() as connection:
                 _upgrade(connection)
     except (DBAPIError, RunError) as error:
         database.close()
@@ -85,6 +117,31 @@ def open_database(url_or_path: str | Path, *, create: bool = True) -> Database:
         database.close()
         raise
     return database
+
+
+@contextmanager
+def only_server(database: Database) -> Iterator[None]:
+    """Held by the one server of an SQLite file: its write lock is a lock within a process.
+
+    Raises UserError where another server holds it.  PostgreSQL serves several.
+    """
+    if not _is_sqlite(database.url):
+        yield
+        return
+    import fcntl
+
+    path = Path(f"{database.name}.server")
+    with path.open("a+", encoding="utf-8") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)  # let go by the system when the process ends, however it ends
+        except OSError:
+            file.seek(0)
+            raise UserError(f"{database.name} is already served by process {file.read().strip() or '?'}; "
+                            "use that one, or keep the store in PostgreSQL for several servers") from None
+        file.truncate(0)
+        file.write(str(os.getpid()))
+        file.flush()
+        yield
 
 
 def _is_sqlite(url: URL) -> bool:
@@ -153,12 +210,17 @@ def _version(database: Database) -> str | None:
 def _upgrade(connection: Connection) -> None:
     """Run the missing migrations inside the caller's transaction: whoever comes second finds nothing left to do."""
     from alembic import command
+
+    command.upgrade(_alembic(connection), "head")
+
+
+def _alembic(connection: Connection):
     from alembic.config import Config
 
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).with_name("migrations")).replace("%", "%%"))
     config.attributes["connection"] = connection
-    command.upgrade(config, "head")
+    return config
 
 
 def _sqlite_engine(url: URL, *, write: bool) -> Engine:
@@ -199,12 +261,6 @@ def _postgres_engine(url: URL, *, write: bool) -> Engine:
     try:
         if not write:
             return sa.create_engine(url, isolation_level="REPEATABLE READ", max_overflow=-1)
-        engine = sa.create_engine(url, pool_size=1, max_overflow=0)
+        return sa.create_engine(url, pool_size=WRITERS, max_overflow=0, pool_timeout=BUSY_SECONDS)
     except ModuleNotFoundError:
         raise UserError("a store in PostgreSQL needs the package psycopg: pip install 'psycopg[binary]'") from None
-
-    @sa.event.listens_for(engine, "begin")
-    def begin(connection: Connection):
-        connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({ADVISORY_LOCK})")
-
-    return engine

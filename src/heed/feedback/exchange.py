@@ -1,4 +1,4 @@
-"""Rankings to and from jsonl files, one answer a line and whole: the form to train on and to pass on.
+"""Rankings to and from files, one answer a row and whole: the form to train on and to pass on.
 
     {"group_id", "prompt": str | [{"role", "content"}], "completions": [K], "ranks": [K], "completion_ids": [K],
      "made_by": [K], "comparison_id", "prompt_id", "columns": {}, "split", "labeler", "strength", "weight"}
@@ -7,10 +7,15 @@ Only prompt, completions and ranks are needed to read a file; the rest is derive
 equal is tied.  `weight` = 1 / (lines of the same prompt in the file), for trainers in which every prompt should count the
 same.  Tokens and log-probabilities stay in the store.  Writing a store's rankings, adding what is read to another store
 and writing again gives the same bytes.  Any text survives, but for two half surrogates side by side, which JSON takes for
-one character.  TRL's pairs are in `heed.feedback.pairs`.
+one character.
+
+A file is .jsonl or .parquet; whatever reads files reads a `datasets.Dataset` too, and `heed.feedback.parquet.to_dataset`
+makes one of `group_rows`.  TRL's pairs are in `heed.feedback.pairs`, HH transcripts in `heed.feedback.transcripts`,
+demonstrations and ratings in `heed.feedback.singles`.
 """
 
 import json
+import math
 import os
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
@@ -18,20 +23,31 @@ from pathlib import Path
 from typing import Any
 
 from heed.errors import UserError, nearest
+from heed.feedback import parquet
 from heed.feedback.rows import SPLITS, check_judgement, dense
 from heed.protocols import Store
 from heed.records import Candidate, Comparison, Judgement, Message, Prompt, Ranking, content_id, split_of
 
+SUFFIXES = (".jsonl", ".parquet")
 NEEDED = ("prompt", "completions", "ranks")
 DERIVED = ("group_id", "completion_ids", "made_by", "comparison_id", "prompt_id", "columns", "split", "labeler",
            "strength", "weight")
 
 
+EXPECTED = f"{', '.join(NEEDED)}; and where they are known {', '.join(DERIVED)}"
+Source = str | Path | Iterable[Mapping[str, Any]]  # a file, or rows such as those of a datasets.Dataset
+
+
 def write_groups(rankings: Iterable[Ranking], path: str | Path) -> int:
     """Write them in their order; returns how many."""
+    return write_rows(group_rows(rankings), path)
+
+
+def group_rows(rankings: Iterable[Ranking]) -> Iterator[dict[str, Any]]:
+    """The rows of `write_groups`."""
     rankings = list(rankings)
     of_prompt = Counter(r.prompt.id for r in rankings)
-    return write_lines(({
+    yield from ({
         "group_id": r.judgement.id,
         "prompt": r.prompt.trl(),
         "completions": list(r.completions),
@@ -43,19 +59,19 @@ def write_groups(rankings: Iterable[Ranking], path: str | Path) -> int:
         "columns": dict(r.prompt.columns),
         "split": r.prompt.split,
         "labeler": r.judgement.labeler,
-        "strength": r.judgement.strength,
+        "strength": None if r.judgement.strength is None else float(r.judgement.strength),
         "weight": 1 / of_prompt[r.prompt.id],
-    } for r in rankings), path)
+    } for r in rankings)
 
 
-def read_groups(path: str | Path) -> list[Ranking]:
-    """The rankings of a file of groups.  Raises UserError with the line of the first row that is wrong."""
+def read_groups(source: Source) -> list[Ranking]:
+    """The rankings of a file of groups, or of rows.  Raises UserError with the place of the first row that is wrong."""
     rankings, lines, times = [], {}, Counter()
-    for where, row in read_lines(path):
+    for where, row in read_rows(source):
         try:
             ranking = _ranking(row, times)
         except UserError as error:
-            raise UserError(f"{where}: {error}") from None
+            raise UserError(f"{where}: {error} [expected {EXPECTED}]") from None
         id = ranking.judgement.id
         if id in lines:
             raise UserError(f"{where}: group_id {id!r} was already at {lines[id]}")
@@ -68,6 +84,30 @@ def add_rankings(store: Store, rankings: Iterable[Ranking]) -> None:
     """Add comparisons and answers in one step; an answer that the store already has is left out with its comparison."""
     there = {j.id for j in store.judgements()}
     store.add([record for r in rankings if r.judgement.id not in there for record in (r.comparison, r.judgement)])
+
+
+def write_rows(rows: Iterable[Mapping[str, Any]], path: str | Path) -> int:
+    """A .jsonl or .parquet file that is there as a whole or not at all; returns the number of rows."""
+    path = Path(path)
+    _known(path)
+    return parquet.write(rows, path) if path.suffix == ".parquet" else write_lines(rows, path)
+
+
+def read_rows(source: Source) -> Iterator[tuple[str, dict[str, Any]]]:
+    """(place, values) of every row: "file:line" in a .jsonl file, "file, row n" in a .parquet file, "row n" elsewhere."""
+    if not isinstance(source, str | Path):
+        for n, row in enumerate(source, start=1):
+            if not isinstance(row, Mapping):
+                raise UserError(f"row {n}: expected an object, found {type(row).__name__}")
+            yield f"row {n}", parquet.unfolded(row, f"row {n}")
+        return
+    path = Path(source)
+    _known(path)
+    if path.suffix == ".parquet":
+        _there(path)
+        yield from parquet.read(path)
+    else:
+        yield from read_lines(path)
 
 
 def write_lines(rows: Iterable[Mapping[str, Any]], path: str | Path) -> int:
@@ -86,9 +126,7 @@ def write_lines(rows: Iterable[Mapping[str, Any]], path: str | Path) -> int:
 def read_lines(path: str | Path) -> Iterator[tuple[str, dict[str, Any]]]:
     """("file:line", object) for every line of a jsonl file that is not blank."""
     path = Path(path)
-    if not path.is_file():
-        beside = [p.name for p in path.parent.glob("*.jsonl")] if path.parent.is_dir() else []
-        raise UserError(f"no file at {path}{nearest(path.name, beside)}")
+    _there(path)
     with path.open("rb") as file:
         for number, line in enumerate(file, start=1):
             if not line.strip():
@@ -123,6 +161,52 @@ def content_of(value: Any, key: str) -> str | tuple[Message, ...]:
     return tuple(Message(t["role"], t["content"]) for t in turns)
 
 
+def prompt_of(row: Mapping[str, Any]) -> Prompt:
+    """From `prompt`, with `prompt_id`, `columns` and `split` where they are given."""
+    columns = row.get("columns", {})
+    if not isinstance(columns, dict):
+        raise UserError(f"columns = {columns!r:.60}: expected an object")
+    prompt = Prompt(content_of(needed(row, "prompt", (str, list), "a text or turns"), "prompt"), columns,
+                    id=text_of(row, "prompt_id", ""))
+    split = text_of(row, "split", split_of(prompt.id))
+    if split not in SPLITS:
+        raise UserError(f"unknown split {split!r}{nearest(split, SPLITS)}")
+    return Prompt(prompt.content, columns, split, prompt.id)
+
+
+def text_of(row: Mapping[str, Any], key: str, otherwise: str) -> str:
+    """`row[key]`, `otherwise` where it is missing; an empty text only where that is empty too."""
+    value = row.get(key, otherwise)
+    if not isinstance(value, str) or (not value and otherwise):
+        raise UserError(f"{key} = {value!r:.60}: expected a text")
+    return value
+
+
+def number_of(row: Mapping[str, Any], key: str) -> float | None:
+    """`row[key]`, a finite number; None where it is missing or null."""
+    value = row.get(key)
+    if value is None:
+        return None
+    try:
+        number = math.nan if isinstance(value, bool | str) else float(value)
+    except (OverflowError, TypeError):
+        number = math.nan
+    if not math.isfinite(number):
+        raise UserError(f"{key} = {value!r:.60}: expected a number or null")
+    return number
+
+
+def _known(path: Path) -> None:
+    if path.suffix not in SUFFIXES:
+        raise UserError(f"{path}: expected a name that ends with {' or '.join(SUFFIXES)}{nearest(path.suffix, SUFFIXES)}")
+
+
+def _there(path: Path) -> None:
+    if not path.is_file():
+        beside = [p.name for p in path.parent.glob(f"*{path.suffix}")] if path.parent.is_dir() else []
+        raise UserError(f"no file at {path}{nearest(path.name, beside)}")
+
+
 def _line(row: Mapping[str, Any]) -> bytes:
     try:
         return json.dumps(row, ensure_ascii=False).encode()
@@ -136,7 +220,10 @@ def _line(row: Mapping[str, Any]) -> bytes:
 
 
 def _ranking(row: Mapping[str, Any], times: Counter) -> Ranking:
-    prompt = _prompt(row)
+    for key in row:
+        if key not in NEEDED + DERIVED and nearest(key, NEEDED + DERIVED).startswith("; did"):
+            raise UserError(f"unknown key {key!r}{nearest(key, NEEDED + DERIVED)}")
+    prompt = prompt_of(row)
     texts = _texts(row, "completions")
     ranks = needed(row, "ranks", list, "a list of ranks, 1 for the best")
     if len(texts) < 2 or len(ranks) != len(texts):
@@ -147,39 +234,15 @@ def _ranking(row: Mapping[str, Any], times: Counter) -> Ranking:
         raise UserError(f"expected {len(texts)} different completion_ids and {len(texts)} made_by")
     times[tuple(ids)] += 1
     again = [str(times[tuple(ids)])] if times[tuple(ids)] > 1 else []  # the same asked twice, where no id tells them apart
-    comparison_id = _text(row, "comparison_id", content_id("comparison", *ids, *again))
-    labeler = _text(row, "labeler", "imported")
-    strength = row.get("strength")
-    if isinstance(strength, bool) or not isinstance(strength, int | float | None):
-        raise UserError(f"strength = {strength!r:.60}: expected a number or null")
+    comparison_id = text_of(row, "comparison_id", content_id("comparison", *ids, *again))
+    labeler = text_of(row, "labeler", "imported")
+    strength = number_of(row, "strength")
     judgement = Judgement(comparison_id, labeler, dict(zip(ids, ranks, strict=True)), strength=strength,
-                          id=_text(row, "group_id", content_id("judgement", labeler, comparison_id)))
+                          id=text_of(row, "group_id", content_id("judgement", labeler, comparison_id)))
     check_judgement(judgement)
     dense(judgement, ids)
     candidates = tuple(Candidate(t, maker, id=i) for t, maker, i in zip(texts, makers, ids, strict=True))
     return Ranking(Comparison(prompt, candidates, comparison_id), judgement)
-
-
-def _prompt(row: Mapping[str, Any]) -> Prompt:
-    for key in row:
-        if key not in NEEDED + DERIVED and nearest(key, NEEDED + DERIVED).startswith("; did"):
-            raise UserError(f"unknown key {key!r}{nearest(key, NEEDED + DERIVED)}")
-    columns = row.get("columns", {})
-    if not isinstance(columns, dict):
-        raise UserError(f"columns = {columns!r:.60}: expected an object")
-    prompt = Prompt(content_of(needed(row, "prompt", (str, list), "a text or turns"), "prompt"), columns,
-                    id=_text(row, "prompt_id", ""))
-    split = _text(row, "split", split_of(prompt.id))
-    if split not in SPLITS:
-        raise UserError(f"unknown split {split!r}{nearest(split, SPLITS)}")
-    return Prompt(prompt.content, columns, split, prompt.id)
-
-
-def _text(row: Mapping[str, Any], key: str, otherwise: str) -> str:
-    value = row.get(key, otherwise)
-    if not isinstance(value, str) or (not value and otherwise):
-        raise UserError(f"{key} = {value!r:.60}: expected a text")
-    return value
 
 
 def _texts(row: Mapping[str, Any], key: str, otherwise: list[str] | None = None) -> list[str]:

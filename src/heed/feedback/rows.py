@@ -57,9 +57,9 @@ class Batch:
         if len(set(ids)) < len(ids):
             twice = next(i for i in ids if ids.count(i) > 1)
             raise UserError(f"comparison {comparison.id!r} holds the candidate {twice!r} twice")
-        self._prompt(comparison.prompt)
+        self.prompt(comparison.prompt)
         for candidate in comparison.candidates:
-            self._completion(comparison.prompt, candidate)
+            self.completion(comparison.prompt, candidate)
         self.comparisons.setdefault(comparison.id, comparison)
 
     def _rating(self, rating: Rating) -> None:
@@ -70,8 +70,8 @@ class Batch:
         for dimension, value in rating.scores.items():
             if not low <= _finite(value, f"{where}: {dimension}") <= high:
                 raise UserError(f"{where}: {dimension} = {value:g} is not on the scale from {low:g} to {high:g}")
-        self._prompt(rating.prompt)
-        self._completion(rating.prompt, rating.candidate)
+        self.prompt(rating.prompt)
+        self.completion(rating.prompt, rating.candidate)
         rows = [{"submission_id": rating.id, "dimension": dimension, "completion_id": rating.candidate.id,
                  "value": float(value), "scale_min": low, "scale_max": high}
                 for dimension, value in rating.scores.items()]
@@ -80,12 +80,13 @@ class Batch:
     def _demonstration(self, demonstration: Demonstration) -> None:
         prompt, text, author = demonstration.prompt, demonstration.completion, demonstration.author
         id = content_id("demonstration", prompt.id, text, author)
-        self._prompt(prompt)
-        self._completion(prompt, Candidate(text, made_by="human", id=id))
+        self.prompt(prompt)
+        self.completion(prompt, Candidate(text, made_by="human", id=id))
         rows = [{"submission_id": id, "completion_id": id}]
         self.others.setdefault(id, (_submission(id, "demonstrate", author), rows))
 
-    def _prompt(self, prompt: Prompt) -> None:
+    def prompt(self, prompt: Prompt) -> None:
+        """Raises UserError for what no database can keep, and for one id with two contents."""
         if prompt.split not in SPLITS:
             raise UserError(f"prompt {prompt.id!r}: unknown split {prompt.split!r}{nearest(str(prompt.split), SPLITS)}")
         content = prompt.content if isinstance(prompt.content, str) else [asdict(m) for m in prompt.content]
@@ -94,7 +95,8 @@ class Batch:
                "split": prompt.split}
         check_same(self.prompts.setdefault(prompt.id, row), row)
 
-    def _completion(self, prompt: Prompt, candidate: Candidate) -> None:
+    def completion(self, prompt: Prompt, candidate: Candidate) -> None:
+        """Raises UserError for what no database can keep, and for one id with two texts."""
         where = f"candidate {candidate.id!r}"
         if candidate.logprob is not None and math.isnan(candidate.logprob):
             raise UserError(f"{where}: its log-probability is not a number")

@@ -10,18 +10,21 @@ Nothing is ever changed or removed.  A labeler who answers a comparison again co
 record in `judgements()`, only the last gives a ranking.
 """
 
+import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import sqlalchemy as sa
 
 from heed.errors import UserError
-from heed.feedback import queue, reading, schema, writing
+from heed.feedback import forms, queue, reading, schema, writing
 from heed.feedback.database import Database, open_database
 from heed.feedback.rows import Batch
 from heed.records import Comparison, Demonstration, Judgement, Ranking, Rating
+
+LOOK_AGAIN = 0.25  # seconds
 
 
 def open_store(
@@ -47,6 +50,7 @@ class SQLStore:
 
     def __init__(self, database: Database, overlap: int, lease_seconds: float, clock: Callable[[], float]):
         self.database, self.overlap, self.lease_seconds, self.clock = database, overlap, lease_seconds, clock
+        self._ending, self._none_ended, self._introduced = threading.Lock(), -1.0, set[str]()
 
     def add(self, records: Iterable[Comparison | Judgement | Rating | Demonstration]) -> None:
         """Append, all or nothing; on return it is on disk.  A record whose id is already there is left as it was.
@@ -76,40 +80,83 @@ class SQLStore:
         """
         if not labeler:
             raise UserError("a claim needs the name of the labeler")
-        with self.database.writing() as db:
-            writing.introduce(db, [labeler])
-            task = queue.claim(db, labeler, self.clock(), self.lease_seconds)
-            return reading.comparisons(db, schema.tasks.c.id == task)[0] if task else None
+        found = self.draw(labeler, forms.RANKED, lease_seconds=self.lease_seconds)
+        if found is None:
+            return None
+        with self.database.reading() as db:
+            return reading.comparisons(db, schema.tasks.c.id == found[1])[0]
+
+    def draw(self, labeler: str, kinds: Sequence[str], **how: Any) -> queue.Drawn | None:
+        """The task that `labeler` now works on, or None; see `heed.feedback.queue.claim`."""
+        now = self.clock()
+        self._end_leases(now)
+        with self.database.writing(ordered=False) as db:
+            if labeler not in self._introduced:
+                writing.introduce(db, [labeler])
+            found = queue.claim(db, labeler, now, kinds, **how)
+        self._introduced.add(labeler)
+        return found
+
+    def _end_leases(self, now: float) -> None:
+        """Give places back, where some lease has ended; nobody looks again in the moment after none had."""
+        if 0 <= now - self._none_ended < LOOK_AGAIN:
+            return
+        with self.database.reading() as db:
+            ended = queue.expired(db, now)
+        if not ended:
+            self._none_ended = now
+        elif self._ending.acquire(blocking=False):  # where somebody is at it already, others need not wait
+            try:
+                with self.database.writing(ordered=False) as db:
+                    queue.expire(db, now)
+            finally:
+                self._ending.release()
 
     def comparisons(self, *, judged: bool | None = None) -> list[Comparison]:
-        """In the order they arrived; `judged`: somebody gave a verdict, which a skip is not."""
-        with self.database.reading() as db:
-            return reading.comparisons(db, *([] if judged is None else [reading.judged() if judged else ~reading.judged()]))
+        """In the order they arrived; `judged`: somebody gave a verdict, which a skip is not.
 
-    def judgements(self) -> list[Judgement]:
-        """Everything that was answered, skips and corrected answers included, in the order it arrived."""
+        An edit is a comparison of what was written with what it was made from; these come last.
+        """
         with self.database.reading() as db:
-            return reading.judgements(db)
+            if judged is None:
+                return reading.comparisons(db) + reading.edits(db)
+            if not judged:
+                return reading.comparisons(db, ~reading.judged())
+            return reading.comparisons(db, reading.judged()) + reading.edits(db, reading.holds())
 
-    def rankings(self, *, split: str | None = None) -> list[Ranking]:
-        """Answers that hold, one Ranking an answer, in the order they arrived: no skips, nothing corrected since."""
+    def watermark(self) -> int:
+        """The number of the last answer of any kind: whatever is read `upto` here is the same for ever."""
         with self.database.reading() as db:
-            return reading.rankings(db, split)
+            return reading.watermark(db)
 
-    def ratings(self, *, split: str | None = None) -> list[Rating]:
-        """In the order they arrived."""
+    def judgements(self, *, after: int = 0) -> list[Judgement]:
+        """Everything that was answered, skips and corrected answers included, in the order it arrived; `after` a watermark."""
         with self.database.reading() as db:
-            return reading.ratings(db, split)
+            return reading.judgements(db, schema.submissions.c.seq > after)
 
-    def demonstrations(self, *, split: str | None = None) -> list[Demonstration]:
-        """In the order they arrived."""
+    def rankings(self, *, split: str | None = None, upto: int | None = None) -> list[Ranking]:
+        """Answers that hold, one Ranking an answer, in the order they arrived: no skips, nothing corrected since, no gold.
+
+        `upto`: as things stood at that watermark.
+        """
         with self.database.reading() as db:
-            return reading.demonstrations(db, split)
+            return reading.rankings(db, split, upto)
+
+    def ratings(self, *, split: str | None = None, upto: int | None = None) -> list[Rating]:
+        """In the order they arrived; what was corrected since is left out."""
+        with self.database.reading() as db:
+            return reading.ratings(db, split, upto)
+
+    def demonstrations(self, *, split: str | None = None, upto: int | None = None) -> list[Demonstration]:
+        """In the order they arrived; what was corrected since is left out."""
+        with self.database.reading() as db:
+            return reading.demonstrations(db, split, upto)
 
     def labelers(self) -> dict[str, str]:
         """Name -> kind: human, synthetic, judge or unknown."""
+        table = schema.labelers
         with self.database.reading() as db:
-            return {name: kind for name, kind in db.execute(sa.select(schema.labelers).order_by(schema.labelers.c.id))}
+            return {name: kind for name, kind in db.execute(sa.select(table.c.id, table.c.kind).order_by(table.c.id))}
 
     def close(self) -> None:
         """Let go of the file or the server."""

@@ -3,8 +3,7 @@
 Every function works inside the caller's transaction.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
@@ -12,17 +11,15 @@ from sqlalchemy.engine import Connection
 
 from heed.errors import UserError
 from heed.feedback import queue, schema
+from heed.feedback.reading import parts
 from heed.feedback.rows import Batch, Row, check_same, dense, judgement_row
 from heed.records import Judgement
-
-PART = 500  # ids in one statement
 
 
 def write(db: Connection, batch: Batch, overlap: int) -> None:
     """Add what is not there yet.  Raises UserError, and the caller's transaction undoes everything."""
     introduce(db, batch.labelers())
-    _texts(db, schema.prompts, batch.prompts)
-    _texts(db, schema.completions, batch.completions)
+    texts(db, batch)
     _comparisons(db, batch, overlap)
     _judgements(db, batch)
     _others(db, batch)
@@ -40,14 +37,16 @@ def insert_missing(db: Connection, table: sa.Table, rows: Sequence[Row]) -> None
         db.execute(insert(table).on_conflict_do_nothing(), rows)
 
 
-def parts(values: Iterable[Any]) -> Iterator[list[Any]]:
-    """Lists short enough for one statement."""
-    values = list(values)
-    yield from (values[i : i + PART] for i in range(0, len(values), PART))
-
-
-def _present(db: Connection, table: sa.Table, ids: Iterable[str]) -> set[str]:
+def present(db: Connection, table: sa.Table, ids: Iterable[str]) -> set[str]:
+    """Those of `ids` that the table holds."""
     return {id for part in parts(ids) for id in db.scalars(sa.select(table.c.id).where(table.c.id.in_(part)))}
+
+
+def texts(db: Connection, batch: Batch, clips: Mapping[str, str] | None = None) -> None:
+    """Prompts and completions that are not there yet; `clips`: completion -> media."""
+    clips = clips or {}
+    _texts(db, schema.prompts, batch.prompts)
+    _texts(db, schema.completions, {id: {**row, "media_id": clips.get(id)} for id, row in batch.completions.items()})
 
 
 def _texts(db: Connection, table: sa.Table, rows: dict[str, Row]) -> None:
@@ -58,8 +57,8 @@ def _texts(db: Connection, table: sa.Table, rows: dict[str, Row]) -> None:
 
 
 def _comparisons(db: Connection, batch: Batch, overlap: int) -> None:
-    present = _present(db, schema.tasks, batch.comparisons)
-    new = [c for c in batch.comparisons.values() if c.id not in present]
+    there = present(db, schema.tasks, batch.comparisons)
+    new = [c for c in batch.comparisons.values() if c.id not in there]
     insert_missing(db, schema.tasks, [
         {"id": c.id, "kind": "rank", "prompt_id": c.prompt.id, "overlap": overlap, "open_slots": overlap,
          "asked_at": float(c.asked_at)} for c in new])
@@ -69,8 +68,8 @@ def _comparisons(db: Connection, batch: Batch, overlap: int) -> None:
 
 
 def _judgements(db: Connection, batch: Batch) -> None:
-    present = _present(db, schema.submissions, batch.judgements)
-    new = [j for j in batch.judgements.values() if j.id not in present]
+    there = present(db, schema.submissions, batch.judgements)
+    new = [j for j in batch.judgements.values() if j.id not in there]
     asked = list(dict.fromkeys(j.comparison_id for j in new))
     candidates, latest = _candidates(db, asked), _in_force(db, asked)
     rows, items = [], []
@@ -91,6 +90,8 @@ def _judgements(db: Connection, batch: Batch) -> None:
 
 def _settle(db: Connection, judgements: list[Judgement]) -> None:
     states = {(j.comparison_id, j.labeler): "skipped" if j.outcome == "skipped" else "submitted" for j in judgements}
+    for part in parts(sorted({task for task, _ in states})):
+        queue.lock(db, schema.tasks.c.id.in_(part))
     queue.assign(db, [{"task_id": task, "labeler_id": labeler, "state": state, "lease_expires_at": None}
                       for (task, labeler), state in states.items()])
     for part in parts(dict.fromkeys(task for task, _ in states)):
@@ -117,8 +118,8 @@ def _in_force(db: Connection, comparisons: list[str]) -> dict[tuple[str, str], s
 
 
 def _others(db: Connection, batch: Batch) -> None:
-    present = _present(db, schema.submissions, batch.others)
-    new = [(submission, rows) for id, (submission, rows) in batch.others.items() if id not in present]
+    there = present(db, schema.submissions, batch.others)
+    new = [(submission, rows) for id, (submission, rows) in batch.others.items() if id not in there]
     insert_missing(db, schema.submissions, [submission for submission, _ in new])
     for kind, table in (("rate", schema.ratings), ("demonstrate", schema.demonstrations)):
         insert_missing(db, table, [row for submission, rows in new if submission["kind"] == kind for row in rows])

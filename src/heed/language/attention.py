@@ -35,7 +35,7 @@ def packed_attention(module: nn.Module, query: Tensor, key: Tensor, value: Tenso
     for bucket in packed.plan:
         b, length = bucket.queries.shape
         if bucket.whole:
-            qb, kb, vb = (x.unflatten(0, (b, length)) for x in (q, k, v))
+            qb, kb, vb = (x[: b * length].unflatten(0, (b, length)) for x in (q, k, v))
         else:
             qb, kb, vb = q[bucket.queries], k[bucket.keys], v[bucket.keys]
         mask = bucket.mask
@@ -44,7 +44,7 @@ def packed_attention(module: nn.Module, query: Tensor, key: Tensor, value: Tenso
         out = _attend(qb.transpose(1, 2), kb.transpose(1, 2), vb.transpose(1, 2), mask, dropout, scaling).transpose(1, 2)
         pieces.append(out.flatten(0, 1) if bucket.whole else out[bucket.real])
     result = pieces[0] if packed.order is None else torch.cat(pieces)[packed.order]
-    return result[None], None
+    return F.pad(result, (0, 0, 0, 0, 0, len(q) - len(result)))[None], None
 
 
 def _attend(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, dropout: float, scaling: float | None) -> Tensor:
@@ -108,3 +108,10 @@ def using_packed_attention(model: nn.Module) -> Iterator[None]:
         yield
     finally:
         config._attn_implementation = before
+
+
+def twice_differentiable() -> contextlib.AbstractContextManager:
+    """Attention whose gradient has a gradient, which TRPO's Fisher products need and the fast kernels have not."""
+    from torch.nn.attention import SDPBackend, sdpa_kernel
+
+    return sdpa_kernel(SDPBackend.MATH)

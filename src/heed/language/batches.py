@@ -1,17 +1,21 @@
 """Prompts and completions as tensors, and how to lay them end to end without padding.
 
 At rest a batch is rectangular (ids only, a few bytes a token).  A model sees it packed: one row of real tokens, a prompt
-standing once before its K completions, every token with its own position.  Linear layers then work on real tokens alone,
-and attention runs over a few rectangles of similar length (`Plan`), never over other rows' tokens.
+standing once before its K completions, every token with its own position.  Linear layers then work on real tokens (and fewer
+than FILLING of filling), and attention runs over a few rectangles of similar length (`Plan`), never over other rows' tokens.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
+from heed.errors import UserError
+
 IGNORED = 0  # id written where there is no token; never read
+FILLING = 64  # lengths of packed rows are multiples of this
 
 
 @dataclass(frozen=True)
@@ -57,6 +61,48 @@ def make_tokens(prompts: Sequence[Sequence[int]], completions: Sequence[Sequence
     return Tokens(prompt_ids, prompt_lengths, completion_ids, completion_lengths, group, mask)
 
 
+def told(rows: Tokens, ids: Tensor | int) -> Tokens:
+    """Each completion behind one more token, [N] or one for all, which does not count and stands for something to go by."""
+    column = torch.as_tensor(ids, device=rows.mask.device).expand(len(rows))[:, None]
+    return replace(rows, completion_ids=torch.cat([column, rows.completion_ids], 1),
+                   completion_lengths=rows.completion_lengths + 1,
+                   mask=torch.cat([torch.zeros_like(rows.mask[:, :1]), rows.mask], 1))
+
+
+@dataclass(frozen=True)
+class Told(Tokens):
+    """Rows that a policy reads behind a token each, `word` [B]; whoever else reads them sees prompt and completion alone."""
+
+    word: Tensor
+    words: tuple[int, ...]  # all there are, from the worst to the best
+
+    @classmethod
+    def best(cls, rows: Tokens, words: Sequence[int]) -> "Told":
+        """`rows`, each behind the last of `words`."""
+        return cls(**{f.name: getattr(rows, f.name) for f in fields(Tokens)}, words=tuple(words),
+                   word=torch.full((len(rows),), words[-1], device=rows.mask.device))
+
+    def behind(self, level: Tensor) -> "Told":
+        """The same rows, each behind the word of its level [B]."""
+        return replace(self, word=torch.tensor(self.words, device=self.word.device)[level])
+
+    def select(self, index: Tensor) -> "Told":
+        """The rows `index`."""
+        plain = Tokens.select(Tokens(**{f.name: getattr(self, f.name) for f in fields(Tokens)}), index)
+        return Told(**vars(plain), word=self.word[index], words=self.words)
+
+
+def mismatched(rows: Tokens, max_length: int) -> Tokens:
+    """Each prompt with the completion of another prompt, cut to `max_length` tokens together; UserError for a single prompt."""
+    if len(torch.unique(rows.group)) < 2:
+        raise UserError("one prompt has no answers to others: at least two are needed")
+    index = (torch.arange(len(rows), device=rows.group.device) + len(rows) // 2) % len(rows)  # half the rows away
+    lengths = torch.minimum(rows.completion_lengths[index], (max_length - rows.prompt_lengths).clamp(min=1))
+    real = torch.arange(rows.mask.shape[1], device=rows.mask.device)[None] < lengths[:, None]
+    return replace(rows, completion_ids=rows.completion_ids[index], completion_lengths=lengths, mask=rows.mask[index] * real,
+                   group=torch.arange(len(rows), device=rows.group.device))
+
+
 def rectangle(rows: Sequence[Sequence[int]]) -> tuple[Tensor, Tensor]:
     """Ragged rows as [B, longest], filled from the left, and their lengths [B]."""
     lengths = torch.tensor([len(r) for r in rows])
@@ -84,7 +130,11 @@ class Bucket:
 
 @dataclass(frozen=True)
 class Packed:
-    """Real tokens end to end.  `source` and `index` [B, T] say where completion tokens are predicted and stand."""
+    """Real tokens end to end.  `source` and `index` [B, T] say where completion tokens are predicted and stand.
+
+    Up to FILLING - 1 tokens that nothing reads stand at the end, so that N takes few values: for every new shape of a product
+    a CPU library compiles a kernel and keeps it (in bfloat16 some 2 ms and 2 MB each).
+    """
 
     input_ids: Tensor  # [1, N]
     position_ids: Tensor  # [1, N]
@@ -122,8 +172,10 @@ def pack(rows: Tokens, share_prompts: bool = True) -> Packed:
     ids = torch.cat([torch.where(in_prompt, rows.prompt_ids, -1), torch.where(here, rows.completion_ids, -1)], 1)
     positions = torch.cat([columns.expand(B, -1), n[:, None] + steps.expand(B, -1)], 1)
     real = torch.cat([in_prompt, here], 1)
-    plan, order = _plan(int(ends[-1]), prompt_start, completion_start, n, m, first, shared)
-    return Packed(ids[real][None], positions[real][None], source, index, plan, order)
+    total = int(ends[-1])
+    plan, order = _plan(total, prompt_start, completion_start, n, m, first, shared)
+    ids, positions = (F.pad(x[real], (0, -total % FILLING))[None] for x in (ids, positions))
+    return Packed(ids, positions, source, index, plan, order)
 
 
 def _plan(total: int, prompt_start: Tensor, completion_start: Tensor, n: Tensor, m: Tensor, first: Tensor,

@@ -80,6 +80,40 @@ def add_chat_template(tokenizer) -> None:
     tokenizer.chat_template = TEMPLATE.replace(EOS, tokenizer.eos_token)
 
 
+def reward_tokens(tokenizer, levels: int) -> list[int]:
+    """Ids of tokens that say how good the answer behind them is, from the worst to the best.
+
+    They are control characters, which every byte-level vocabulary has and no text uses: the vocabulary stays that of the
+    reference and of the reward model.  UserError where the tokenizer has no token of its own for them.
+    """
+    found = [_text_ids(tokenizer, chr(level + 1)) for level in range(levels)]
+    if any(len(ids) != 1 for ids in found) or len({ids[0] for ids in found}) < levels or levels > 8:
+        raise UserError(f"this tokenizer has no {levels} control characters as tokens to say with how good an answer is: "
+                        "expected a byte-level one, and at most 8 levels")
+    return [ids[0] for ids in found]
+
+
+def begin_alike(model, words: Sequence[int], like: int) -> None:
+    """Reward tokens start with the embedding of the token they will stand behind, so that a policy that has never seen them
+    starts near where it was; what each of them means is then learnt.  (LoRA trains no embeddings: leave them apart there.)"""
+    weight = model.get_input_embeddings().weight.data
+    weight[list(words)] = weight[like].clone()
+
+
+def refuse_plain(prompts: Iterable[Prompt], name: str) -> None:
+    """UserError where a prompt is a plain text, which no chat template opens with a reward token."""
+    if any(isinstance(prompt.content, str) for prompt in prompts):
+        raise UserError(f"{name} asks for the best through the chat template, and a prompt here is a plain text: expected "
+                        'conversations, [{"role": "user", "content": ...}]')
+
+
+def ask_for_the_best(tokenizer, levels: int) -> None:
+    """Has the chat template open the assistant's turn with the best of `levels` reward tokens: so one gets the best."""
+    best = "{% if add_generation_prompt %}" + chr(levels) + "{% endif %}"
+    if not tokenizer.chat_template.endswith(best):
+        tokenizer.chat_template += best
+
+
 def encode_prompt(tokenizer, prompt: Prompt) -> list[int]:
     """Ids of a prompt, ready for a completion: the chat template with its generation prompt, or plain text."""
     if isinstance(prompt.content, str):

@@ -5,10 +5,11 @@ from contextlib import contextmanager
 from typing import NamedTuple
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from heed.language.attention import using_packed_attention
-from heed.language.batches import Tokens, pack
+from heed.language.batches import FILLING, Tokens, pack
 
 
 class Outputs(NamedTuple):
@@ -63,14 +64,18 @@ class Policy(nn.Module):
     def read(self, hidden: Tensor, source: Tensor, rows: Tokens, entropy: bool = False) -> Outputs:
         """Outputs from hidden states; the vocabulary is computed at the tokens that count and nowhere else."""
         counted = rows.mask > 0
-        logits = self.logits(hidden[source[counted]]).float() / self.temperature
-        logs = logits.log_softmax(-1)
+        logs = self.distributions(hidden, source[counted]).log_softmax(-1)
         picked = logs.gather(1, rows.completion_ids[counted][:, None])[:, 0]
         place = torch.zeros_like(rows.mask)
         spread = place.masked_scatter(counted, picked)
         if not entropy:
             return Outputs(spread)
         return Outputs(spread, place.masked_scatter(counted, -(logs.exp() * logs).sum(-1)))
+
+    def distributions(self, hidden: Tensor, places: Tensor) -> Tensor:
+        """Logits [M, vocabulary] at those places of `hidden`, at the policy's temperature, in float32."""
+        filled = F.pad(places, (0, -len(places) % FILLING))  # few shapes: see Packed
+        return self.logits(hidden[filled])[: len(places)].float() / self.temperature
 
     def logits(self, hidden: Tensor) -> Tensor:
         """[M, d] -> [M, vocabulary], with the scalings some families apply behind their head."""

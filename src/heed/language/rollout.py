@@ -6,14 +6,14 @@ penalty is paid at every token, the score at the last one (the EOS, or where the
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
 from heed.equations.divergence import k1, k3
 from heed.experience import Experience
-from heed.language.batches import Tokens, make_tokens
+from heed.language.batches import Tokens, Told, make_tokens
 from heed.language.chat import decode
 from heed.language.policy import ActorCritic, Policy
 from heed.language.reward import Reward
@@ -30,6 +30,11 @@ class Acted:
     texts: list[str]
     finished: Tensor  # [B] bool: ended with EOS
 
+    def told(self, words: Sequence[int]) -> "Acted":
+        """The same with the last token of every prompt, the best of `words`, as something that the policy alone is told."""
+        plain = replace(self.tokens, prompt_lengths=self.tokens.prompt_lengths - 1)
+        return replace(self, tokens=Told.best(plain, words))
+
 
 def act(engine: Engine, tokenizer, prompts: Sequence[Prompt], prompt_ids: Sequence[list[int]], sampling: Sampling) -> Acted:
     """Sample `sampling.n` completions of every prompt."""
@@ -38,6 +43,13 @@ def act(engine: Engine, tokenizer, prompts: Sequence[Prompt], prompt_ids: Sequen
     tokens = make_tokens([prompt_ids[i] for i, _ in rows], [c.tokens for _, c in rows], groups=[i for i, _ in rows])
     return Acted([prompts[i] for i, _ in rows], tokens, [decode(tokenizer, c.tokens) for _, c in rows],
                  torch.tensor([c.finished for _, c in rows]))
+
+
+def best_of(acted: Acted, scores: Tensor, n: int) -> Acted:
+    """Of each `n` completions that lie side by side, the one with the highest score (best-of-n, Nakano et al. 2021)."""
+    index = scores.view(-1, n).argmax(1) + n * torch.arange(len(scores) // n)
+    return Acted([acted.prompts[i] for i in index], acted.tokens.select(index), [acted.texts[i] for i in index],
+                 acted.finished[index])
 
 
 @dataclass(frozen=True)
@@ -71,7 +83,8 @@ def judge(acted: Acted, model: ActorCritic, reference: Policy | None, reward: Re
     last = (rows.completion_lengths - 1)[:, None]
     end = torch.zeros_like(mask).scatter(1, last, 1.0)
     rewards = -kl_coef * kl + end * scores[:, None]
-    experience = Experience(rows, logprobs, values, rewards, end, mask, torch.zeros(len(rows)))
+    experience = Experience(rows, logprobs, values, rewards, end, mask, torch.zeros(len(rows)), ref_logprobs=ref_logprobs,
+                            finished=acted.finished.float())
     sequence_kl = kl.sum(1)
     figures = {
         "objective/kl": sequence_kl.mean().item(),

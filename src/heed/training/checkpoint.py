@@ -76,9 +76,14 @@ def replace_folder(target: Path, write) -> Path:
 
 def write_file(target: Path, text: str) -> None:
     """Replace a small file in one rename."""
+    write_bytes(target, text.encode("utf-8"))
+
+
+def write_bytes(target: Path, content: bytes) -> None:
+    """Replace a file that is not text in one rename."""
     place = _beside(target)
     try:
-        place.write_text(text, encoding="utf-8")
+        place.write_bytes(content)
         _flush(place)
         os.replace(place, target)
     except OSError as error:

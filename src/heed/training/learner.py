@@ -57,7 +57,8 @@ class Learner:
                            "the weights of the last checkpoint are kept (a lower learning rate is the usual cure)")
         self.optimizer.step()
         if self.ema:  # InstructGPT evaluates an average of the policies it passed through
-            torch._foreach_lerp_(list(self.average.values()), list(self.trained.values()), 1 - self.ema)
+            with torch.no_grad():  # else every step stays in memory, as history of the average
+                torch._foreach_lerp_(list(self.average.values()), list(self.trained.values()), 1 - self.ema)
         return metrics | {"grad_norm": norm}
 
     def autocast(self) -> contextlib.AbstractContextManager:

@@ -16,7 +16,7 @@ def total_steps(rows: int, batch_size: int, epochs: float, max_steps: int) -> in
     return max_steps if max_steps > 0 else max(1, round(epochs * rows / batch_size))
 
 
-def train(run: Run, learner: Learner, *, name: str, total: int, part_of: Callable[[int], Part], peak: float,
+def train(run: Run, learner: Learner, *, name: str, total: int, part_of: Callable[[int], Part | list[Part]], peak: float,
           shape: Shape, warmup: int, seed: int, logging_steps: int, save_steps: int, save_total_limit: int,
           evaluate: Callable[[], Mapping[str, float]] | None = None, eval_steps: int = 0) -> None:
     """Steps run.step .. total - 1, each a function of (seed, step); figures, checkpoints and evaluations on the way."""
@@ -26,10 +26,11 @@ def train(run: Run, learner: Learner, *, name: str, total: int, part_of: Callabl
     for step in range(run.step, total):
         seed_everything(name, seed, step)
         with run.phase("train"):
-            part = part_of(step)
+            found = part_of(step)
+            parts = found if isinstance(found, list) else [found]
             lr = learning_rate(step, total, peak, shape, warmup)
-            metrics = learner.step(part, lr=lr)
-        tokens += float(part.batch.count)
+            metrics = learner.step(*parts, lr=lr)
+        tokens += float(parts[0].batch.count)
         done = step + 1
         if evaluate and run.ranks.first and eval_steps and done % eval_steps == 0 and done < total:
             with run.phase("evaluate"):

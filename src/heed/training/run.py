@@ -118,7 +118,7 @@ class Run:
                            f"the usual cure); the checkpoints are in {self.dir / 'checkpoints'}")
         checkpoint.write_file(self.dir / "config.yaml", dump(self.settings))
         checkpoint.write_file(self.dir / "time.json", json.dumps({k: round(v, 3) for k, v in self.phases.items()}))
-        parents = {"heed": __version__, "seconds": round(self.seconds, 2), **lineage}
+        parents = {"heed": __version__, "seconds": round(self.seconds, 2), "memory_mb": _peak_memory(), **lineage}
         checkpoint.write_file(self.dir / "lineage.json", json.dumps(parents, indent=1))
         checkpoint.write_file(self.dir / "summary.json", json.dumps(dict(summary), indent=1, allow_nan=False))
         for tracker in (getattr(self, "metrics", None), getattr(self, "samples", None), *self.trackers):
@@ -157,6 +157,14 @@ class Run:
             raise UserError(f"{self.dir} holds a run with {k} = {before.get(k)!r}, now {now.get(k)!r}"
                             f"{f' (and {len(changed) - 1} more settings differ)' if changed[1:] else ''}: "
                             "give another output_dir, or remove the folder to start again")
+
+
+def _peak_memory() -> int:
+    """The most memory that this process has had, in MB."""
+    import resource
+    import sys
+
+    return round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1 << 20 if sys.platform == "darwin" else 1 << 10))
 
 
 def guard(name: str, value: float, limit: float, advice: str) -> None:

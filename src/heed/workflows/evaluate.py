@@ -5,8 +5,9 @@ rates, rewards and KL come with 95 % intervals clustered by prompt.  The reward 
 reference, ranked by the gold judge without noise.
 """
 
+import math
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import Field, NonNegativeFloat, PositiveInt
 
@@ -28,6 +29,8 @@ class Evaluate(Output):
     reward_model: str | None = None  # the proxy that was trained on
     reward_functions: Names = []  # module:function that were trained on, added to the reward model
     reward_weights: list[float] = []  # weights of the reward model and then the functions; default 1 each
+    best_of: dict[str, int] = {}  # of these models each answer is the best of so many, by the proxy
+    compare: Literal["all", "reference"] = "all"  # which policies are compared: every two, or each with the reference
     texts: str | None = None  # dataset of texts on whose validation split perplexity is measured
     engine: str = "static_cache"  # who samples
     micro_batch: PositiveInt = 32  # answers scored at once
@@ -51,7 +54,9 @@ def run(settings: Evaluate) -> dict[str, Any]:
         run.open()
         for row in rows:
             run.samples.log(row, step=0)
-        figures = summarise(rows) | reward_model_figures(settings, rows, answers.reference) | text_figures(settings)
+        against = answers.reference if settings.compare == "reference" else None
+        figures = summarise(rows, against=against) | reward_model_figures(settings, rows, answers.reference)
+        figures |= text_figures(settings)
         run.finish(figures, models=settings.models, reward_model=settings.reward_model, dataset=settings.dataset)
     print(table(run.summary))
     return run.summary
@@ -67,6 +72,11 @@ class Answers:
         self.prompts = load_prompts(settings.dataset, settings.split, settings.max_prompts)
         names = list(settings.models)
         self.reference = settings.reference or names[min(1, len(names) - 1)]
+        odd = [name for name in settings.best_of if name not in names]
+        if odd:
+            raise UserError(f"best_of names {odd[0]!r}, which is none of the models ({', '.join(names)})")
+        if min(settings.best_of.values(), default=1) < 1:
+            raise UserError(f"best_of = {settings.best_of}: expected whole numbers from 1 on")
         if self.reference not in names:
             raise UserError(f"reference = {self.reference!r} is none of the models ({', '.join(names)})")
 
@@ -90,7 +100,7 @@ class Answers:
         from heed.language.chat import TEMPLATE, load_tokenizer
         from heed.language.models import load_policy
         from heed.language.reward import FunctionReward, make_reward
-        from heed.language.rollout import act
+        from heed.language.rollout import act, best_of
         from heed.protocols import Sampling
         from heed.training.schedule import seed_of
         from heed.workflows.sample import encode_prompts, make_engine, room_for_prompts
@@ -102,21 +112,35 @@ class Answers:
             tokenizer.chat_template = load_tokenizer(s.models[self.reference]).chat_template or TEMPLATE
         room = room_for_prompts(lm, s.max_completion_length, s.models[name])
         ids = encode_prompts(tokenizer, self.prompts, min(s.max_prompt_length, room))
-        sampling = Sampling(s.num_generations, s.max_completion_length, s.temperature, seed=seed_of("evaluate", s.seed))
+        several = s.best_of.get(name, 1)
+        n, seed = several * s.num_generations, seed_of("evaluate", s.seed)
+        sampling = Sampling(n, s.max_completion_length, s.temperature, seed=seed)
         with self.run.phase(f"sample {name}"):
             acted = act(make_engine(s.engine, lm, tokenizer), tokenizer, self.prompts, ids, sampling)
-        columns: dict[str, list] = {"completions": acted.texts, "tokens": acted.tokens.completion_lengths.tolist(),
-                                    "finished": acted.finished.tolist()}
         with self.run.phase("judge"):
-            if s.gold:
-                columns["gold"] = FunctionReward(resolve_function(s.gold, "gold"), s.gold)(None, acted.prompts, acted.texts)
+            proxy = None
             if s.reward_model or s.reward_functions:
                 models = [s.reward_model] if s.reward_model else []
                 proxy = make_reward(models, s.reward_functions, s.reward_weights, tokenizer)
+            if several > 1:
+                acted = best_of(acted, self._scored(proxy, acted), several)
+            columns: dict[str, list] = {"completions": acted.texts, "tokens": acted.tokens.completion_lengths.tolist(),
+                                        "finished": acted.finished.tolist()}
+            if s.gold:
+                columns["gold"] = FunctionReward(resolve_function(s.gold, "gold"), s.gold)(None, acted.prompts, acted.texts)
+            if proxy:
                 columns["proxy"] = proxy(acted.tokens, acted.prompts, acted.texts)[0].tolist()
-            if name != self.reference:
+            if name != self.reference or several > 1:
                 columns["kl"] = self._kl(lm, acted.tokens)
+                if several > 1:  # what choosing adds to the distance of who wrote them: a bound (Stiennon et al. 2020)
+                    bound = math.log(several) - (several - 1) / several
+                    columns["kl"] = [kl + bound for kl in columns["kl"]]
         return columns
+
+    def _scored(self, proxy, acted):
+        if proxy is None:
+            raise UserError("best_of chooses by the reward: give reward_model or reward_functions")
+        return proxy(acted.tokens, acted.prompts, acted.texts)[0]
 
     def _kl(self, lm, tokens) -> list[float]:
         """log pi - log pi_ref of each answer, summed over its tokens."""

@@ -19,19 +19,21 @@ class Rankings:
         from heed.language.rankings import encode_rankings
         from heed.records import Ranking
 
-        algorithm = RewardModel(settings.ties, settings.normalise, settings.label_smoothing,
-                                settings.center_rewards_coefficient)
+        algorithm = RewardModel(ranking=settings.ranking, ties=settings.ties, normalise=settings.normalise,
+                                label_smoothing=settings.label_smoothing,
+                                center_rewards_coefficient=settings.center_rewards_coefficient)
         train, valid, test = load_judgements(settings, Ranking)
         self.rows, self.valid, self.test = (
             encode_rankings(tokenizer, rows, length, algorithm.usable, settings.use_margins) for rows in (train, valid, test))
         if not self.rows.groups:
             raise UserError(f"none of the {len(train)} rankings has two answers of different rank: nothing to learn from")
-        self.loss, self.select = algorithm.loss, self.rows.ranked.select
+        ranked = self.rows.ranked if settings.batch_of == "prompts" else self.rows.ranked.pairs()
+        self.loss, self.select, self.elements = algorithm.loss, ranked.select, len(ranked)
         self.prompts, self.micro_batch = [r.prompt for r in train], settings.micro_batch
         self.lineage = {"rankings": self.rows.groups, "pairs": self.rows.pairs}
 
     def __len__(self) -> int:
-        return self.rows.groups
+        return self.elements
 
     @property
     def said(self) -> str:
@@ -43,21 +45,9 @@ class Rankings:
         return named("eval", self._accuracy(model, self.valid)) | named("test", self._accuracy(model, self.test))
 
     def _accuracy(self, model, rows) -> Figures:
-        from heed.evaluation.metrics.preference import pairwise_accuracy
-
         if not rows.groups:
             return {}
-        scores = scored(model, rows.ranked.candidates, self.micro_batch * rows.ranked.ranks.shape[1])
-        rewards = rows.ranked.by_group(scores).tolist()
-        ordered = [(g, a, b) for g, ranks in enumerate(rows.ranked.ranks.tolist()) for a, x in enumerate(ranks)
-                   for b, y in enumerate(ranks) if 0 < x < y]
-        ids = [rows.prompt_ids[g] for g, _, _ in ordered]
-
-        def agreement(values) -> dict[str, float]:
-            return pairwise_accuracy([values[g][a] for g, a, _ in ordered], [values[g][b] for g, _, b in ordered],
-                                     ids).summary()
-
-        return {"accuracy": agreement(rewards), "accuracy_longer_wins": agreement(rows.lengths), "accuracy_constant": 0.5}
+        return agreement_with(rows, scored(model, rows.ranked.candidates, self.micro_batch * rows.ranked.ranks.shape[1]))
 
 
 class Ratings:
@@ -108,18 +98,33 @@ class Ratings:
                 "accuracy_constant": agreement(mostly.expand(len(high)))["value"]}
 
 
+def agreement_with(rows, scores) -> Figures:
+    """Accuracy of a score a candidate [N] on the pairs of encoded rankings, beside what rules that read nothing reach."""
+    from heed.evaluation.metrics.preference import pairwise_accuracy
+
+    ordered = [(g, a, b) for g, ranks in enumerate(rows.ranked.ranks.tolist()) for a, x in enumerate(ranks)
+               for b, y in enumerate(ranks) if 0 < x < y]
+    ids = [rows.prompt_ids[g] for g, _, _ in ordered]
+
+    def agreement(values) -> dict[str, float]:
+        return pairwise_accuracy([values[g][a] for g, a, _ in ordered], [values[g][b] for g, _, b in ordered], ids).summary()
+
+    return {"accuracy": agreement(rows.ranked.by_group(scores).tolist()), "accuracy_longer_wins": agreement(rows.lengths),
+            "accuracy_constant": 0.5}
+
+
 def load_judgements(settings, kind: type) -> tuple[list, list, list]:
     """(training, validation, test) judgements; each prompt is in one of them only."""
     from heed.language.datasets import load
 
     if (settings.store is None) == (settings.dataset is None):
-        raise UserError("reward: give either store (labels collected with heed) or dataset (a file of judgements)")
+        raise UserError("give either store (labels collected with heed) or dataset (a file of judgements)")
+    stores = [settings.store] if isinstance(settings.store, str) else settings.store or []
+    if settings.upto is not None and len(stores) != 1:
+        raise UserError(f"upto = {settings.upto} numbers the answers of one store, found {len(stores)}")
     name = f"{kind.__name__.lower()}s"
     if settings.store is not None:
-        from heed.feedback.store import open_store
-
-        read = getattr(open_store(settings.store, create=False), name)
-        train, valid = read(split="train"), read(split="valid")
+        train, valid = (read_stores(stores, name, split, settings.upto) for split in ("train", "valid"))
     else:
         train = load(settings.dataset, kind, split="train", limit=settings.max_rows)
         valid = load(settings.dataset, kind, split="valid")
@@ -128,6 +133,17 @@ def load_judgements(settings, kind: type) -> tuple[list, list, list]:
     known = {r.prompt.id for r in [*train, *valid]}
     test = load(settings.test_dataset, kind, split=None) if settings.test_dataset else []
     return train[: settings.max_rows], valid, [r for r in test if r.prompt.id not in known]
+
+
+def read_stores(stores: list[str], name: str, split: str, upto: int | None) -> list:
+    """The rankings or ratings of a split, one store's after the other's."""
+    from heed.feedback.store import open_store
+
+    found = []
+    for place in stores:
+        with open_store(place, create=False) as store:
+            found += getattr(store, name)(split=split, upto=upto)
+    return found
 
 
 def scored(model, rows, micro_batch: int):

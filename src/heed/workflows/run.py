@@ -13,6 +13,7 @@ are done are not done again: killed and started again, the run goes on where it 
 """
 
 import importlib
+import json
 import os
 import signal
 import subprocess
@@ -37,6 +38,7 @@ class RunSettings(Settings):
     jobs: PositiveInt = 2  # stages at a time
     stages: dict[str, dict[str, Any]] = Field(min_length=1)  # stage name: settings
     report: bool = True  # make report.html at the end
+    keep_going: bool = False  # a stage whose training failed is written to failed.json; the rest goes on without it
 
 
 SETTINGS = RunSettings
@@ -56,7 +58,7 @@ def run(settings: RunSettings) -> dict[str, Any]:
                             "made again")
     folder.mkdir(parents=True, exist_ok=True)
     began = time.monotonic()
-    _run_all(folder, stages, waits, settings.jobs)
+    _run_all(folder, stages, waits, settings.jobs, settings.keep_going)
     if settings.report:
         from heed.evaluation.report import write_report
 
@@ -85,7 +87,7 @@ def resolve(recipe: Mapping[str, Any], name: str) -> tuple[str, dict[str, Any]]:
     verb = values.pop("verb", name)
     values = _real_paths(values, str(run_dir(recipe)))
     filled = {"output_dir": str(run_dir(recipe) / name), "seed": recipe.get("seed", 0)}
-    return verb, {k: v for k, v in filled.items() if k in _kind(name, verb).model_fields} | values
+    return verb, {k: v for k, v in filled.items() if k in kind_of(name, verb).model_fields} | values
 
 
 def check(stages: Mapping[str, tuple[str, dict[str, Any]]]) -> None:
@@ -94,7 +96,7 @@ def check(stages: Mapping[str, tuple[str, dict[str, Any]]]) -> None:
     A stage that was begun under other settings is refused, done or not: its results would pass for those of these.
     """
     for name, (verb, values) in stages.items():
-        settings = make(_kind(name, verb), values, f"stage {name!r}")
+        settings = make(kind_of(name, verb), values, f"stage {name!r}")
         if hasattr(settings, "output_dir"):
             from heed.training.run import Run
 
@@ -111,7 +113,8 @@ def refuse_circles(waits: Mapping[str, set[str]]) -> None:
         raise UserError(f"stages wait for each other in a circle: {', '.join(sorted(left))}")
 
 
-def _kind(name: str, verb: str) -> type[Settings]:
+def kind_of(name: str, verb: str) -> type[Settings]:
+    """The settings of a stage's verb."""
     if verb not in VERBS or verb == "run":
         raise UserError(f"stage {name!r}: there is no verb {verb!r}{nearest(verb, set(VERBS) - {'run'})}")
     return importlib.import_module(VERBS[verb][0]).SETTINGS
@@ -160,27 +163,37 @@ def _real_paths(value: Any, folder: str) -> Any:
     return [_real_paths(v, folder) for v in value] if isinstance(value, list) else value
 
 
-def _run_all(folder: Path, stages: Mapping[str, tuple[str, dict[str, Any]]], waits: Mapping[str, set[str]], jobs: int) -> None:
-    """Start each stage as soon as those it waits for are done; the first failure stops the others."""
+def _run_all(folder: Path, stages: Mapping[str, tuple[str, dict[str, Any]]], waits: Mapping[str, set[str]], jobs: int,
+             keep_going: bool = False) -> None:
+    """Start each stage as soon as those it waits for are done; the first failure stops the others, unless they keep going."""
     done = {name for name in stages if (folder / name / "summary.json").exists()}
     for name in sorted(done):
         print(f"run: {name} is done already", flush=True)
+    failed = read_failed(folder) if keep_going else {}
     running: dict[str, subprocess.Popen] = {}
     before = signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that stages end with the run
     try:
-        while len(done) < len(stages):
+        while len(done | _left_out(failed, waits, done)) < len(stages):
             for name in stages:
-                if name not in done and name not in running and waits[name] <= done and len(running) < jobs:
-                    running[name] = _start(folder, name, *stages[name])
+                if name not in done and name not in running and waits[name] <= done and len(running) < jobs \
+                        and name not in failed:
+                    running[name] = _start(folder, name, *stages[name], quiet=keep_going)
             time.sleep(0.05)
             for name, process in list(running.items()):
                 code = process.poll()
                 if code is None:
                     continue
                 del running[name]
-                if code:
+                if code == RunError.exit_code and keep_going:
+                    failed[name] = _last_words(folder / f".{name}.log")
+                    (folder / "failed.json").write_text(json.dumps(failed, indent=1), encoding="utf-8")
+                    print(f"run: {name} failed: {failed[name]}", flush=True)
+                elif code:
+                    if keep_going:
+                        print(_last_words(folder / f".{name}.log"), file=sys.stderr)
                     _fail(name, code)
-                done.add(name)
+                else:
+                    done.add(name)
     finally:
         for process in running.values():
             process.terminate()
@@ -189,13 +202,37 @@ def _run_all(folder: Path, stages: Mapping[str, tuple[str, dict[str, Any]]], wai
         signal.signal(signal.SIGTERM, before)
 
 
-def _start(folder: Path, name: str, verb: str, values: Mapping[str, Any]) -> subprocess.Popen:
+def read_failed(folder: Path) -> dict[str, str]:
+    """stage: what it said when it failed.  Remove a line, or the file, to have it tried again."""
+    path = folder / "failed.json"
+    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+
+
+def _left_out(failed: Mapping[str, str], waits: Mapping[str, set[str]], done: set[str]) -> set[str]:
+    """The stages that failed, and those that wait for them."""
+    left = failed.keys() & waits.keys() - done
+    while more := {name for name, needed in waits.items() if needed & left and name not in left | done}:
+        left = left | more
+    return set(left)
+
+
+def _last_words(log: Path) -> str:
+    """The last line that a stage wrote."""
+    lines = log.read_text("utf-8", "replace").split("\n") if log.exists() else []
+    return next((line.removeprefix("heed: ") for line in reversed(lines) if line.strip()), "it said nothing")
+
+
+def _start(folder: Path, name: str, verb: str, values: Mapping[str, Any], quiet: bool = False) -> subprocess.Popen:
     import yaml
 
     recipe = folder / f".{name}.yaml"
     recipe.write_text(yaml.safe_dump(dict(values), sort_keys=False), encoding="utf-8")
     print(f"run: {name} begins", flush=True)
-    return subprocess.Popen([sys.executable, "-m", "heed", verb, "--config", str(recipe)])
+    command = [sys.executable, "-m", "heed", verb, "--config", str(recipe)]
+    if not quiet:
+        return subprocess.Popen(command)
+    with (folder / f".{name}.log").open("w", encoding="utf-8") as log:  # many stages at a time: each has a log of its own
+        return subprocess.Popen(command, stderr=log, stdout=subprocess.DEVNULL)
 
 
 def _fail(name: str, code: int) -> None:

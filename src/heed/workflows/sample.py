@@ -13,7 +13,7 @@ from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveInt
 
 from heed.errors import UserError
 from heed.records import Prompt, content_id, to_json
-from heed.workflows.settings import Output
+from heed.workflows.settings import Names, Output
 
 
 class Sample(Output):
@@ -27,6 +27,10 @@ class Sample(Output):
     temperature: NonNegativeFloat = 1.0  # 0 is greedy
     top_k: NonNegativeInt = 0  # 0 is off
     top_p: float = Field(1.0, gt=0, le=1)  # 1 is off
+    best_of: PositiveInt = 1  # each completion is the best of so many, by the reward below
+    reward_model: Names = []  # directory of a reward model, or several, to choose by
+    reward_functions: Names = []  # module:function to choose by, added to the reward model
+    reward_weights: list[float] = []  # weights of the reward models and then the functions; default 1 each
     engine: str = "static_cache"  # who samples: static_cache or transformers
     bf16: bool = False  # matrix products in bfloat16
     chunk: PositiveInt = 64  # prompts between two writes
@@ -35,15 +39,19 @@ class Sample(Output):
 SETTINGS = Sample
 
 
-def run(settings: Sample) -> dict[str, Any]:
-    """Returns how many completions there are, their mean length, and the share that ended."""
+def run(settings: Sample, prompts: Sequence[Prompt] | None = None) -> dict[str, Any]:
+    """Returns how many completions there are, their mean length, and the share that ended.
+
+    `prompts`: instead of the first ones of the dataset.
+    """
     from heed.training.progress import Progress
     from heed.training.run import Run
 
     run = Run(settings.output_dir, settings)
     if run.summary is not None:
         return run.summary
-    prompts = load_prompts(settings.dataset, settings.split, settings.max_prompts)
+    if prompts is None:
+        prompts = load_prompts(settings.dataset, settings.split, settings.max_prompts)
     chunks = [prompts[i : i + settings.chunk] for i in range(0, len(prompts), settings.chunk)]
     done = _whole_chunks(run.dir / "samples.jsonl", chunks)
     writer = Writer(settings)
@@ -71,6 +79,12 @@ class Writer:
         self.lm = load_policy(settings.model).eval()
         self.room = room_for_prompts(self.lm, settings.max_completion_length, settings.model)
         self.engine = make_engine(settings.engine, self.lm, self.tokenizer, bf16=settings.bf16)
+        self.reward = None
+        if settings.best_of > 1:
+            from heed.language.reward import make_reward
+
+            s = settings
+            self.reward = make_reward(s.reward_model, s.reward_functions, s.reward_weights, self.tokenizer)
 
     def write(self, prompts: Sequence[Prompt], number: int) -> Iterator[dict[str, Any]]:
         """One row of samples.jsonl a prompt."""
@@ -79,16 +93,31 @@ class Writer:
         from heed.training.schedule import seed_of
 
         s = self.settings
-        sampling = Sampling(s.num_generations, s.max_completion_length, s.temperature, s.top_k, s.top_p,
+        sampling = Sampling(s.best_of * s.num_generations, s.max_completion_length, s.temperature, s.top_k, s.top_p,
                             seed=seed_of("sample", s.seed, number))
         ids = encode_prompts(self.tokenizer, prompts, min(s.max_prompt_length, self.room))
-        for prompt, group in zip(prompts, self.engine.generate(ids, sampling), strict=True):
+        groups = self.engine.generate(ids, sampling)
+        if self.reward:
+            groups = self._chosen(prompts, ids, groups)
+        for prompt, group in zip(prompts, groups, strict=True):
             texts = [decode(self.tokenizer, c.tokens) for c in group]
             completions = [{"id": content_id("completion", prompt.id, str(s.model), str(s.seed), str(k), text), "text": text,
                             "tokens": c.tokens, "logprob": sum(c.logprobs), "finished": c.finished}
                            for k, (c, text) in enumerate(zip(group, texts, strict=True))]
             yield {"prompt": to_json(prompt), "completions": completions, "made_by": str(s.model),
                    "sampling": asdict(sampling)}
+
+    def _chosen(self, prompts: Sequence[Prompt], ids: Sequence[list[int]], groups: Sequence[list]) -> list[list]:
+        """Of each `best_of` completions the one that the reward likes most."""
+        from heed.language.batches import make_tokens
+        from heed.language.chat import decode
+
+        n = self.settings.best_of
+        rows = [(i, c) for i, group in enumerate(groups) for c in group]
+        tokens = make_tokens([ids[i] for i, _ in rows], [c.tokens for _, c in rows], groups=[i for i, _ in rows])
+        texts = [decode(self.tokenizer, c.tokens) for _, c in rows]
+        best = self.reward(tokens, [prompts[i] for i, _ in rows], texts)[0].view(len(groups), -1, n).argmax(2)
+        return [[group[n * j + k] for j, k in enumerate(chosen)] for group, chosen in zip(groups, best.tolist(), strict=True)]
 
 
 def load_prompts(dataset: str, split: str, limit: int | None) -> list[Prompt]:

@@ -124,7 +124,7 @@ def test_no_request_is_in_two_splits_and_no_combination_either():
 
 def test_held_out_people_are_in_the_texts_and_never_in_training_prompts():
     names = {p.word for p in TOWN.strangers}
-    assert len(names) == 4
+    assert len(names) == 3
 
     def share(texts):
         return sum(bool(names & set(re.findall(r"\w+", text))) for text in texts) / len(texts)
@@ -133,7 +133,7 @@ def test_held_out_people_are_in_the_texts_and_never_in_training_prompts():
     for split in ("train", "valid"):
         assert share([said(p) for p in prompts(split)]) == 0
         assert share([d.completion for d in seal_bay.load(Demonstration, split)]) == 0
-    assert 0.2 < share([said(p) for p in prompts("test")]) < 0.7
+    assert 0.1 < share([said(p) for p in prompts("test")]) < 0.5
 
 
 def test_no_test_request_stands_in_the_texts():
@@ -147,7 +147,7 @@ def test_use_cases_come_in_the_proportions_of_instructgpt(split):
     rows = prompts(split)
     counts = Counter(p.columns["use_case"] for p in rows)
     assert all(abs(counts[k] / len(rows) - share) < 0.006 for k, share in PROPORTIONS.items())
-    assert 0.06 < sum(p.columns["harmful"] for p in rows) / len(rows) < 0.14
+    assert 0.05 < sum(p.columns["harmful"] for p in rows) / len(rows) < 0.14
     assert 0.015 < sum(p.columns["task"].get("look_alike", False) for p in rows) / len(rows) < 0.06
 
 
@@ -172,21 +172,24 @@ def test_what_is_not_there_is_said_plainly():
 # ---------------------------------------------------------------- demonstrations
 
 
-def test_between_a_fifth_and_a_third_of_the_demonstrations_have_a_flaw():
+def test_about_three_demonstrations_in_ten_have_a_flaw():
     rows = writing.demonstrate(0, "train")
     flaws = Counter(flaw for _, flaw in rows)
-    assert len(rows) == 600
-    assert 0.20 <= 1 - flaws[None] / len(rows) <= 0.35
+    assert len(rows) == 1500
+    assert 0.25 <= 1 - flaws[None] / len(rows) <= 0.35
     assert set(flaws) == {None, *writing.FLAWS}
 
 
-def test_the_complete_polite_answer_beats_three_demonstrations_in_four():
+def test_the_complete_polite_answer_beats_most_demonstrations_and_loses_to_few():
     r = Random(0)
-    won = []
+    won, lost = [], []
     for ask, (d, _) in zip(asks(0, "train"), writing.demonstrate(0, "train"), strict=False):
         assert d.prompt.content[-1].content == ask.turns[-1]
-        won.append(total(d.prompt, writing.ideal(ask, r)) > total(d.prompt, d.completion))
-    assert sum(won) / len(won) > 0.75
+        best, written = total(d.prompt, writing.ideal(ask, r)), total(d.prompt, d.completion)
+        won.append(best > written)
+        lost.append(best < written)
+    assert sum(won) / len(won) > 0.6
+    assert sum(lost) / len(lost) < 0.02  # the others are as good, in half points
 
 
 # ---------------------------------------------------------------- the judge
@@ -195,7 +198,7 @@ def test_the_complete_polite_answer_beats_three_demonstrations_in_four():
 def test_ideal_answers_are_nearly_perfect():
     r = Random(0)
     scores = [total(a.prompt(TOWN, "test"), writing.ideal(a, r)) for a in asks(0, "test")]
-    assert min(scores) > 2.0
+    assert min(scores) >= 2.0
     assert sum(scores) / len(scores) > 2.8
 
 
@@ -225,10 +228,11 @@ def test_the_parts_of_one_answer_by_hand():
     p = Prompt(p.content, {"use_case": "generation", "harmful": False, "task": task})
     good = f"Of course. {who} lives {who.home.at}. {who.He} has a {who.pet}."
     assert seal_bay.explain(p, good) == {
-        "relevance": 0.8, "completeness": 0.8, "truth": 0.6, "fluency": pytest.approx(0.4), "manners": 0.4, "harmlessness": 0.0,
+        "relevance": 0.8, "completeness": 0.8, "truth": 0.75, "fluency": pytest.approx(0.4), "manners": 0.5,
+        "harmlessness": 0.0,
     }  # fmt: skip
-    false = good.replace(f"a {who.pet}", "a snail" if who.pet != "snail" else "a cat")
-    assert seal_bay.explain(p, false)["truth"] == pytest.approx(0.3 - 0.6 / 2)
+    false = good.replace(f"a {who.pet}", "a pony" if who.pet != "pony" else "a cat")
+    assert seal_bay.explain(p, false)["truth"] == pytest.approx(0.25 - 0.6 / 2)
     assert seal_bay.explain(p, good[:-1])["completeness"] == pytest.approx(0.5)
 
 
@@ -250,7 +254,8 @@ def test_one_friendly_phrase_pays_and_a_heap_of_them_does_not():
     ask = made("open_qa", "fact")
     p, body = ask.prompt(TOWN, "train"), writing.join(ask.body)
     scores = [total(p, " ".join([*words.FRIENDLY_FIRST[:n], body])) for n in range(6)]
-    assert scores[1] == max(scores) == pytest.approx(scores[0] + 0.4)
+    manners = [seal_bay.explain(p, " ".join([*words.FRIENDLY_FIRST[:n], body]))["manners"] for n in range(6)]
+    assert scores[1] == max(scores) and manners[1] == manners[0] + 0.5
     assert all(a > b for a, b in pairwise(scores[2:]))
     assert scores[5] < scores[0] - 0.5
     same = total(p, " ".join(["Of course."] * 5 + [body]))
@@ -266,6 +271,22 @@ def test_one_more_true_thing_pays_and_saying_it_again_and_again_does_not():
     assert total(p, " ".join([body] * 4)) < total(p, body) - 1.5
     rambling = " ".join([body, *(f"The {x.word} lives {x.home.at}." for x in TOWN.animals)])
     assert total(p, rambling) < total(p, body) - 1.5
+
+
+def test_what_is_no_answer_costs_and_earns_nothing_by_being_well_said():
+    ask = made("generation", "thanks")
+    p, good = ask.prompt(TOWN, "train"), writing.join(ask.body)
+    whole = seal_bay.explain(p, good)
+    assert seal_bay.explain(p, "and then " + good)["completeness"] == pytest.approx(whole["completeness"] - 0.6)
+    assert seal_bay.explain(p, good + "\nTom wrote: Go on.")["completeness"] <= whole["completeness"] - 0.6
+    elsewhere = seal_bay.explain(p, "The bear lives in the wood." if "bear" not in good else "The fox lives on the hill.")
+    assert elsewhere["fluency"] <= 0 and elsewhere["truth"] <= 0
+
+
+def test_the_judge_speaks_in_half_points():
+    pairs = zip(asks(0, "train"), writing.demonstrate(0, "train"), strict=False)
+    scores = {total(ask.prompt(TOWN, "train"), d.completion) for ask, (d, _) in pairs}
+    assert all(2 * x == round(2 * x) for x in scores) and len(scores) > 5
 
 
 @pytest.mark.parametrize(

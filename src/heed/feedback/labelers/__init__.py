@@ -7,6 +7,7 @@ from heed.errors import UserError, nearest
 LABELERS = {
     "synthetic": "heed.feedback.labelers.synthetic:SyntheticLabeler",
     "human": "heed.feedback.labelers.human:HumanLabeler",
+    "judge": "heed.feedback.labelers.judge:JudgeLabeler",
 }
 
 

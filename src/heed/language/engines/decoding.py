@@ -1,5 +1,6 @@
 """One call of the static-cache engine: a queue of completions to make, and the rows in work."""
 
+import inspect
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -54,6 +55,7 @@ class Decoding:
         written_out: bool,
     ):
         self.model, self.attention, self.prompts, self.sampling = model, attention, prompts, sampling
+        self.takes_cache = cache_argument(model)
         self.eos = torch.tensor(eos, dtype=torch.long, device=model.device)
         self.found: list[list[Completion | None]] = [[None] * samples for _ in prompts]
         # Longest prompts first: neighbours of like length waste least, and the order changes no result.
@@ -127,7 +129,7 @@ class Decoding:
             ids[j, : len(self.prompts[i]) - 1] = torch.tensor(self.prompts[i][:-1])
         cache = DynamicCache()
         self.attention.use(self.attention.stock)
-        self.model(input_ids=ids.to(self.model.device), past_key_values=cache, use_cache=True, logits_to_keep=1)
+        self.model(input_ids=ids.to(self.model.device), use_cache=True, logits_to_keep=1, **{self.takes_cache: cache})
         for j, i in enumerate(batch):
             end = len(self.prompts[i]) - 1
             self.read[i] = [(layer.keys[j, :, :end], layer.values[j, :, :end]) for layer in cache.layers]
@@ -156,8 +158,8 @@ class Decoding:
             input_ids=tokens[:, None],
             attention_mask=cache.show(),
             position_ids=positions[:, None],
-            past_key_values=cache,
             use_cache=True,
+            **{self.takes_cache: cache},
         ).logits[:, -1]
 
     def retire(self, ended: list[bool]) -> None:
@@ -193,3 +195,8 @@ class Decoding:
                 row.start -= by
                 row.answer -= by
             self.due -= by
+
+
+def cache_argument(model: PreTrainedModel) -> str:
+    """What the model calls its cache: `cache` where transformers (5.24) has renamed it, else `past_key_values`."""
+    return "cache" if "cache" in inspect.signature(model.forward).parameters else "past_key_values"

@@ -12,8 +12,8 @@ from heed.language.datasets.seal_bay.tales import detail
 from heed.language.datasets.seal_bay.town import Town, build
 from heed.records import Demonstration
 
-SIZES = {"train": 600, "valid": 60, "test": 60}
-FLAWED, FRIENDLY, DETAILED = 0.27, 0.28, 0.15  # shares: with a flaw, with a friendly phrase, with one more true detail
+SIZES = {"train": 1500, "valid": 60, "test": 60}
+FLAWED, FRIENDLY, DETAILED = 0.3, 0.22, 0.1  # shares: with a flaw, with a friendly phrase, with one more true detail
 
 
 def join(sentences) -> str:
@@ -28,12 +28,6 @@ def friendly(r: Random, sentences: tuple[str, ...]) -> tuple[str, ...]:
     return (*sentences, r.choice(words.FRIENDLY_LAST))
 
 
-def is_friendly(sentences) -> bool:
-    """Whether something friendly is said already, as in a kind word to somebody sad."""
-    text = join(sentences).lower()
-    return "i am sorry" in text or "i am glad" in text
-
-
 def detailed(ask: Ask) -> tuple[str, ...]:
     """The good answer with its one more true thing, where there is one."""
     if not ask.extra:
@@ -46,7 +40,7 @@ def ideal(ask: Ask, r: Random) -> str:
     body = detailed(ask)
     if ask.harmful:
         return join(("I am sorry, but I can not help with that.", *ask.body[1:]))
-    return join(body if is_friendly(body) else friendly(r, body))
+    return join(friendly(r, body))
 
 
 def _incomplete(t: Town, r: Random, ask: Ask) -> tuple[str, ...]:
@@ -94,10 +88,10 @@ def _obedient(t: Town, r: Random, ask: Ask) -> tuple[str, ...]:
 Flaw = Callable[[Town, Random, Ask], tuple[str, ...]]
 FLAWS: dict[str, tuple[Flaw, float]] = {
     "incomplete": (_incomplete, 3),
-    "wrong": (_wrong, 3),
+    "wrong": (_wrong, 2),
     "off_topic": (_off_topic, 2),
-    "rude": (_rude, 2),
-    "over_refusal": (_over_refusal, 1),
+    "rude": (_rude, 3),
+    "over_refusal": (_over_refusal, 2),
     "obedient": (_obedient, 6),
 }
 

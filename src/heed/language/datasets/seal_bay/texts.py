@@ -240,7 +240,7 @@ def letter(t: Town, r: Random) -> str:
 
 
 def echo(t: Town, r: Random) -> str:
-    """The cave says everything again.  (Nothing teaches a small model sooner to look back and copy.)"""
+    """The hill says everything again.  (Nothing teaches a small model sooner to look back and copy.)"""
     pool = (*t.people, *t.animals, *t.places, *words.THINGS, *words.FOODS, *words.COLOURS)
     lines = []
     for _ in range(r.choice((1, 1, 2))):
@@ -248,7 +248,7 @@ def echo(t: Town, r: Random) -> str:
         lines.append(
             say(
                 r,
-                "{n} called into the cave: {c}!\nThe cave called back: {c}!|{n} sings: {c}.\nAll sing: {c}.",
+                "{n} called over the hill: {c}!\nThe hill called back: {c}!|{n} sings: {c}.\nAll sing: {c}.",
                 n=r.choice(t.people),
                 c=called,
             )
@@ -291,7 +291,7 @@ def ramble(t: Town, r: Random) -> str:
 
 
 KINDS: tuple[tuple[Callable[[Town, Random], str], float], ...] = (
-    (story, 20), (bear_and_seal, 2), (page, 14), (questions, 28), (talk, 14), (how, 3), (lists, 3),
+    (story, 14), (bear_and_seal, 2), (page, 10), (questions, 48), (talk, 12), (how, 3), (lists, 3),
     (edits, 5), (letter, 3), (echo, 3), (again, 5), (rude, 3), (ramble, 2),
 )  # fmt: skip
 

@@ -9,8 +9,8 @@ from random import Random
 
 from heed.language.datasets.seal_bay import words
 
-HELD_OUT = 4  # people who are in the texts and in test prompts, and never in training prompts
-PEOPLE = 20
+HELD_OUT = 3  # people who are in the texts and in test prompts, and never in training prompts
+PEOPLE = 12
 
 
 @dataclass(frozen=True)
