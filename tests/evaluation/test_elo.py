@@ -24,7 +24,7 @@ def test_turning_the_anchor_turns_the_sign():
 
 def test_a_known_truth_lies_in_the_interval_about_as_often_as_it_should():
     truth, dice, inside = {"sft": 0.0, "one": 150.0, "two": 260.0}, random.Random(0), 0
-    for world in range(40):
+    for world in range(20):
         duels = []
         for i in range(150):
             a, b = dice.choice([("sft", "one"), ("one", "two")])  # the ends never meet
@@ -33,7 +33,7 @@ def test_a_known_truth_lies_in_the_interval_about_as_often_as_it_should():
         two = elo(duels, "sft", seed=world)["two"]
         assert two.n == 150
         inside += two.low < 1260 < two.high
-    assert 34 <= inside <= 40
+    assert 16 <= inside <= 20
 
 
 def test_who_won_everything_stays_finite():

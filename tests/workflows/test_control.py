@@ -116,6 +116,12 @@ def test_killed_at_twenty_moments_it_ends_the_same(whole, tmp_path):
     same(whole, place)
 
 
+def test_it_may_learn_in_shorter_episodes_and_is_measured_in_whole_ones(tmp_path):
+    found = control.run(settings(tmp_path / "short", reward="true", episode_steps=30))
+    begun = [row["true/return"] for row in curve(tmp_path / "short") if "true/return" in row]
+    assert min(begun) > -17 * 30 and found["true_return"] < -600, "no step of Pendulum costs more than 17"
+
+
 def test_the_yardstick_learns_from_the_true_reward(tmp_path):
     summary = control.run(settings(tmp_path / "r", reward=True))
     assert not (tmp_path / "r" / "labels.jsonl").exists() and "true/return" in summary and "labels/used" not in summary
@@ -230,6 +236,8 @@ def test_a_teacher_who_never_says_anything_useful_stops_nobody(tmp_path):
 @pytest.mark.parametrize(("changes", "words"), [
     ({"env": "Pendulum-v2"}, "is no environment"),
     ({"clip_steps": 61}, "clip_steps = 61 is longer than steps = 60"),
+    ({"episode_steps": 50, "clip_steps": 51}, "clip_steps = 51 is longer than the horizon = 50"),
+    ({"episode_steps": 201}, "episode_steps = 201 is longer than an episode of Pendulum-v1, 200 steps"),
     ({"env": "InvertedPendulum", "clip_steps": 26}, "clip_steps = 26 is longer than the horizon = 25"),
     ({"labels": 1}, "a reward is learnt from at least 2 answers"),
     ({"agent": "ppp"}, "agent = 'ppp'"),

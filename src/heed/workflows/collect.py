@@ -33,7 +33,7 @@ class Collect(Answering):
     temperature: NonNegativeFloat = 1.0  # 0 is greedy
     engine: str = "static_cache"  # who samples: static_cache or transformers
     chunk: PositiveInt = 64  # prompts between two writes
-    bf16: bool = False  # matrix products in bfloat16
+    bf16: bool = False  # matrix products in bfloat16, where that is not slower here
     query: Literal["random", "disagreement", "margin", "diversity"] = "random"  # how questions are chosen
     reward_model: Names = []  # directories of reward models that choose: 2 or more for disagreement, 1 or more for margin
     tasks: PositiveInt | None = None  # how many questions to ask; all there are by default

@@ -47,6 +47,7 @@ class ControlSettings(Asking):
     total_steps: PositiveInt = 1_000_000  # of all copies together, those of the random policy included
     copies: PositiveInt = 16  # of the environment, moving together
     steps: PositiveInt = 256  # of each copy between two updates
+    episode_steps: PositiveInt | None = None  # shorter episodes to learn in; the last ones, without chance, are whole
     reward: Reward = "learned"  # learned: from answers; true: the yardstick
     agent: str = "ppo"  # ppo, trpo, a2c, reinforce, or sb3:NAME for an algorithm of stable-baselines3 (sb3:SAC)
     ppo: ControlPPO = ControlPPO()
@@ -112,6 +113,9 @@ class Trainer:
         self.run = run
         seed_everything("init", s.seed)
         self.env = make(s.env, s.copies, s.seed, variable_horizon=s.variable_horizon)
+        if s.episode_steps and s.episode_steps > self.env.horizon:
+            raise UserError(f"episode_steps = {s.episode_steps} is longer than an episode of {s.env}, {self.env.horizon} steps")
+        self.env.horizon = s.episode_steps or self.env.horizon
         self.clip = s.clip_steps or min(self.env.clip, self.env.horizon)
         if self.clip > min(s.steps, self.env.horizon):
             which = "steps" if s.steps < self.env.horizon else "the horizon"

@@ -32,7 +32,7 @@ class Sample(Output):
     reward_functions: Names = []  # module:function to choose by, added to the reward model
     reward_weights: list[float] = []  # weights of the reward models and then the functions; default 1 each
     engine: str = "static_cache"  # who samples: static_cache or transformers
-    bf16: bool = False  # matrix products in bfloat16
+    bf16: bool = False  # matrix products in bfloat16, where that is not slower here
     chunk: PositiveInt = 64  # prompts between two writes
 
 
@@ -153,9 +153,10 @@ def make_engine(name: str, lm, tokenizer, *, bf16: bool = False):
     import torch
 
     from heed.language.engines import make_engine as build
+    from heed.training.bfloat16 import bf16_here
 
     return build(name, lm, eos_token_id=tokenizer.eos_token_id, pad_token_id=tokenizer.pad_token_id,
-                 autocast=torch.bfloat16 if bf16 else None)
+                 autocast=torch.bfloat16 if bf16_here(bf16) else None)
 
 
 def _whole_chunks(path: Path, chunks: list[list[Prompt]]) -> int:

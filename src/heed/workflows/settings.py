@@ -33,7 +33,7 @@ class Optimisation(Output):
     weight_decay: NonNegativeFloat = 0.0  # AdamW's, on matrices only
     max_grad_norm: PositiveFloat = 1.0  # the gradient is cut to this norm
     micro_batch: PositiveInt = 32  # rows in memory at once; the gradient does not depend on it
-    bf16: bool = False  # matrix products in bfloat16, weights and log-softmax in float32
+    bf16: bool = False  # matrix products in bfloat16, where that is not slower here; weights and log-softmax in float32
     packing: bool = True  # compute on real tokens only; false pads and uses the model's own attention
     lora_r: NonNegativeInt = 0  # rank of LoRA adapters; 0 trains all weights
     lora_alpha: int = 32  # scale of LoRA adapters
@@ -51,11 +51,12 @@ class Offline(Optimisation):
 
 def make_learner(model, settings: Optimisation, *, ema: float = 0.0, ranks=None):
     """The Learner that these settings describe."""
+    from heed.training.bfloat16 import bf16_here
     from heed.training.learner import Learner
 
     return Learner(model, lr=settings.learning_rate, betas=(0.9, settings.adam_beta2), eps=settings.adam_epsilon,
                    weight_decay=settings.weight_decay, max_grad_norm=settings.max_grad_norm,
-                   micro_batch=settings.micro_batch, bf16=settings.bf16, ema=ema, ranks=ranks)
+                   micro_batch=settings.micro_batch, bf16=bf16_here(settings.bf16), ema=ema, ranks=ranks)
 
 
 def loop_arguments(settings: Offline, total: int) -> dict:
