@@ -53,7 +53,7 @@ test-slow: $(READY)
 	$(BIN)/python -m pytest -q -m slow
 
 lint: $(READY)
-	$(BIN)/ruff check src tests benchmarks
+	$(BIN)/ruff check src tests benchmarks studies
 
 bench: $(READY)
 	$(BIN)/python benchmarks/rollout.py

@@ -1,18 +1,24 @@
 """What a reward model learns from: ratings as well as rankings, and what its accuracy is measured against."""
 
 import json
+import math
 import random
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+import torch
 
 from heed.errors import UserError
+from heed.experience import Ranked
 from heed.feedback.store import open_store
+from heed.language.batches import make_tokens
 from heed.language.chat import load_tokenizer
 from heed.language.datasets import load
 from heed.language.ratings import encode_ratings
 from heed.records import Candidate, Message, Prompt, Ranking, Rating, content_id, split_of
 from heed.workflows import reward
+from heed.workflows.judgements import log_loss, tokens_of
 
 
 @pytest.fixture(scope="session")
@@ -57,6 +63,23 @@ def test_rankings_are_measured_beside_what_reads_nothing(sft, data, tmp_path):
     assert found["test_accuracy"]["n"] == 30
     assert found["test_accuracy_constant"] == 0.5
     assert found["test_accuracy_longer_wins"]["value"] == 0.0, "short answers were the better ones"
+
+
+def test_the_log_loss_of_held_out_rankings_and_the_tokens_of_a_pass_by_hand():
+    """Prompts of 2 tokens: scores 2 > 1 > 0 as given, 0 < 1 the wrong way round, and two answers that were tied."""
+    answers = [[7], [7, 8], [7, 8, 9], [7], [8], [9], [9, 9]]
+    ranked = Ranked(make_tokens([[1, 2]] * 7, answers, groups=[0] * 3 + [1] * 2 + [2] * 2),
+                    torch.tensor([[1, 2, 3], [1, 2, 0], [1, 1, 0]]))
+    scores = torch.tensor([2.0, 1.0, 0.0, 0.0, 1.0, 3.0, 4.0])
+    found = log_loss(SimpleNamespace(ranked=ranked, prompt_ids=["a", "b", "c"]), scores)
+
+    def lost(difference):
+        return math.log1p(math.exp(-difference))
+
+    assert found["value"] == pytest.approx(((lost(1) + lost(1) + lost(2)) / 3 + lost(-1)) / 2)
+    assert found["low"] < found["value"] < found["high"] and found["n"] == 2
+    assert tokens_of(ranked) == (2 + 6) + (2 + 2) + (2 + 3)
+    assert tokens_of(ranked.pairs()) == (2 + 3) + (2 + 4) + (2 + 5) + (2 + 2)
 
 
 def test_a_text_rated_by_itself_is_read_from_its_own_first_token(base):

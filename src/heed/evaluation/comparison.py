@@ -36,6 +36,7 @@ class Method:
 
     name: str
     family: str
+    seeds: list[int] = field(default_factory=list)  # of the trainings below, in their order
     scores: list[list[list[float]]] = field(default_factory=list)  # [training][prompt][answer] by the judge that decides
     gold: Estimate | None = None
     proxy: Estimate | None = None
@@ -114,9 +115,10 @@ def gather(folder: Path, families: Mapping[str, str], trainings: Mapping[tuple[s
 def _method(name: str, family: str, rows: Mapping[int, list[dict[str, Any]]], judge: str) -> Method:
     """A method's answers in the evaluations of all seeds."""
     m, proxies, lengths = Method(name, family), [], []
-    for found in rows.values():
+    for seed, found in rows.items():
         if not found or name not in found[0]["completions"]:
             continue
+        m.seeds.append(seed)
         m.scores.append([[s for s in row[judge][name] if s is not None] for row in found])
         m.means.append(_mean(m.scores[-1]))
         lengths.append(_mean([row["tokens"][name] for row in found]))

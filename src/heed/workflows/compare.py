@@ -50,11 +50,10 @@ SETTINGS = Compare
 
 def run(settings: Compare) -> dict[str, Any]:
     """Runs what is not done yet, then writes compare.html and summary.json; returns the latter."""
-    from heed.evaluation.comparison import gather
     from heed.evaluation.comparison_page import write_page
     from heed.workflows import run as runner
 
-    folder = Path(settings.output_dir or Path("runs") / settings.name)
+    folder = folder_of(settings)
     if wrong := sorted(CHANGED & settings.evaluate.keys()):
         raise UserError(f"evaluate.{wrong[0]} is filled in by heed compare; leave it out")
     if wrong := sorted(settings.budget.keys() - {"tokens", "seconds"}):
@@ -68,13 +67,26 @@ def run(settings: Compare) -> dict[str, Any]:
     good = {key: made for key, made in trainings.items() if all(done(folder, stage) for stage in made)}
     evaluations = {f"evaluate-s{seed}": evaluation_of(settings, seed, good) for seed in settings.seeds}
     runner.run(make(runner.RunSettings, {**recipe, "stages": {**stages, **evaluations}, "keep_going": True}, settings.name))
-    made = {key: list(stages) for key, stages in trainings.items()}
-    found = gather(folder, {name: kind_of(settings.methods[name]) for name in settings.methods}, made, settings.seeds,
-                   settings.budget, runner.read_failed(folder))
+    found = read(settings)
     page = write_page(folder, settings.name, settings.about, found)
     print(" ".join(found.conclusion))
     print(f"compare: {len(good)} of {len(trainings)} trainings done in {time.monotonic() - began:.0f} s: {page}")
     return found.summary()
+
+
+def read(settings: Compare) -> Any:
+    """The Comparison that lies in the run's folder by now; RunError where nothing was evaluated yet."""
+    from heed.evaluation.comparison import gather
+    from heed.workflows.run import read_failed
+
+    folder, families = folder_of(settings), {name: kind_of(method) for name, method in settings.methods.items()}
+    made = {(name, seed): list(stages_of(settings, name, seed)) for name in settings.methods for seed in settings.seeds}
+    return gather(folder, families, made, settings.seeds, settings.budget, read_failed(folder))
+
+
+def folder_of(settings: Compare) -> Path:
+    """Where a comparison lies."""
+    return Path(settings.output_dir or Path("runs") / settings.name)
 
 
 def stages_of(settings: Compare, name: str, seed: int) -> dict[str, dict[str, Any]]:

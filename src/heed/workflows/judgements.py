@@ -30,7 +30,7 @@ class Rankings:
         ranked = self.rows.ranked if settings.batch_of == "prompts" else self.rows.ranked.pairs()
         self.loss, self.select, self.elements = algorithm.loss, ranked.select, len(ranked)
         self.prompts, self.micro_batch = [r.prompt for r in train], settings.micro_batch
-        self.lineage = {"rankings": self.rows.groups, "pairs": self.rows.pairs}
+        self.lineage = {"rankings": self.rows.groups, "pairs": self.rows.pairs, "tokens": tokens_of(ranked)}
 
     def __len__(self) -> int:
         return self.elements
@@ -41,13 +41,14 @@ class Rankings:
                 f"{self.valid.groups:,} held out")
 
     def figures(self, model) -> Figures:
-        """Accuracy on held-out pairs, beside what one score for all and `the longer one wins` would reach."""
-        return named("eval", self._accuracy(model, self.valid)) | named("test", self._accuracy(model, self.test))
+        """Accuracy on held-out pairs, beside what one score for all and `the longer one wins` would reach; and log loss."""
+        return named("eval", self._agreement(model, self.valid)) | named("test", self._agreement(model, self.test))
 
-    def _accuracy(self, model, rows) -> Figures:
+    def _agreement(self, model, rows) -> Figures:
         if not rows.groups:
             return {}
-        return agreement_with(rows, scored(model, rows.ranked.candidates, self.micro_batch * rows.ranked.ranks.shape[1]))
+        scores = scored(model, rows.ranked.candidates, self.micro_batch * rows.ranked.ranks.shape[1])
+        return agreement_with(rows, scores) | {"loss": log_loss(rows, scores)}
 
 
 class Ratings:
@@ -111,6 +112,24 @@ def agreement_with(rows, scores) -> Figures:
 
     return {"accuracy": agreement(rows.ranked.by_group(scores).tolist()), "accuracy_longer_wins": agreement(rows.lengths),
             "accuracy_constant": 0.5}
+
+
+def log_loss(rows, scores) -> dict[str, float]:
+    """-log sigmoid of the difference, nats a pair (0.693 for a coin), the mean within a ranking and then over rankings: what
+    training by all pairs minimises, so that the two lie on one curve."""
+    from heed.equations.preference import kwise
+    from heed.evaluation.metrics.means import mean
+
+    found = kwise(rows.ranked.by_group(scores), rows.ranked.ranks)
+    used = [g for g, pairs in enumerate(found.pairs.tolist()) if pairs]  # a ranking may be all ties
+    return mean([found.loss[g].item() for g in used], [rows.prompt_ids[g] for g in used]).summary()
+
+
+def tokens_of(ranked) -> int:
+    """Tokens that the model reads in one pass over groups of candidates: a prompt once before all the answers of its group."""
+    sizes = (ranked.ranks > 0).sum(1)
+    first = sizes.cumsum(0) - sizes
+    return int(ranked.candidates.prompt_lengths[first].sum() + ranked.candidates.completion_lengths.sum())
 
 
 def load_judgements(settings, kind: type) -> tuple[list, list, list]:

@@ -194,6 +194,8 @@ def _run_all(folder: Path, stages: Mapping[str, tuple[str, dict[str, Any]]], wai
                     _fail(name, code)
                 else:
                     done.add(name)
+                    if keep_going:  # stages write to logs of their own: this is all that tells how far it is
+                        print(f"run: {name} is done, {len(done)} of {len(stages)}", flush=True)
     finally:
         for process in running.values():
             process.terminate()
