@@ -11,10 +11,7 @@ synchronous=FULL.  Prints what it found and appends one JSON line to benchmarks/
 """
 
 import argparse
-import json
 import multiprocessing
-import os
-import platform
 import sqlite3
 import subprocess
 import sys
@@ -22,9 +19,10 @@ import tempfile
 import threading
 from collections.abc import Callable
 from pathlib import Path
-from time import perf_counter, process_time, strftime
+from time import perf_counter, process_time
 
 import sqlalchemy as sa
+from record import record
 
 from heed.feedback import schema
 from heed.feedback.desk import Desk
@@ -33,7 +31,6 @@ from heed.feedback.work import Task, Work
 from heed.records import Candidate, Prompt
 
 THREADS, PROMPTS = 64, 1000
-RESULTS = Path(__file__).parent / "results" / "claims.jsonl"
 
 
 def fill(path: Path, tasks: int, overlap: str = "1") -> None:
@@ -231,14 +228,10 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=10.0)
     args = parser.parse_args()
     result = what[args.what](args)
-    row = {"when": strftime("%Y-%m-%d"), "what": args.what, "database": "postgresql" if args.url else "sqlite",
-           "cores": os.cpu_count(), "load_before": round(os.getloadavg()[0], 1), "python": platform.python_version(),
-           "sqlite": sqlite3.sqlite_version, **result}  # fmt: skip
+    row = record("claims", {"what": args.what, "database": "postgresql" if args.url else "sqlite",
+                            "sqlite": sqlite3.sqlite_version, **result})
     for name, value in row.items():
         print(f"{name:>20}  {value}")
-    RESULTS.parent.mkdir(exist_ok=True)
-    with RESULTS.open("a", encoding="utf-8") as file:
-        file.write(json.dumps(row) + "\n")
 
 
 if __name__ == "__main__":

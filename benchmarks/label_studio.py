@@ -14,7 +14,6 @@ import asyncio
 import http.cookiejar
 import json
 import os
-import platform
 import subprocess
 import tempfile
 import time
@@ -23,10 +22,11 @@ import urllib.parse
 import urllib.request
 from collections import Counter
 from pathlib import Path
-from time import perf_counter, strftime
+from time import perf_counter
 
 from crowd import Line, Times, percentiles, timed, work_for
-from labelling import RESULTS, load
+from labelling import load
+from record import record
 
 CONFIG = ('<View><Text name="prompt" value="$prompt"/><List name="answers" value="$answers"/>'
           '<Ranker name="rank" toName="answers"/></View>')
@@ -141,12 +141,9 @@ def main() -> None:
     args.postgres = False
     ours = load(args, args.people, 4, 5, 0.0, look=False)
     theirs = label_studio(args.program, args.people, args.seconds, args.port)
-    row = {"when": strftime("%Y-%m-%d"), "what": "beside Label Studio", "database": "sqlite", "cores": os.cpu_count(),
-           "load_before": round(os.getloadavg()[0], 1), "python": platform.python_version(), "labelers": args.people,
-           "heed": ours, "label_studio": theirs}  # fmt: skip
+    row = record("labelling", {"what": "beside Label Studio", "database": "sqlite", "labelers": args.people, "heed": ours,
+                               "label_studio": theirs})
     print(json.dumps(row, indent=1))
-    with RESULTS.open("a", encoding="utf-8") as file:
-        file.write(json.dumps(row) + "\n")
 
 
 if __name__ == "__main__":

@@ -15,7 +15,6 @@ import argparse
 import asyncio
 import json
 import os
-import platform
 import random
 import re
 import signal
@@ -26,12 +25,13 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
-from time import perf_counter, strftime
+from time import perf_counter
 
 import sqlalchemy as sa
 from argon2 import PasswordHasher
 from claims import answer_all, fill
 from crowd import Line, Lost, Times, percentiles, timed, work_for
+from record import record
 
 from heed.feedback import schema
 from heed.feedback.desk import Desk
@@ -41,7 +41,6 @@ from heed.feedback.work import Task, Work
 from heed.records import Candidate, Prompt
 from heed.testing.postgres import private_server
 
-RESULTS = Path(__file__).parent / "results" / "labelling.jsonl"
 PASSWORD = "open sesame street"
 CHEAP = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)  # for the accounts made here; logging in is not measured
 WORDS = ("the", "seal", "swims", "along", "a", "cold", "shore", "and", "sleeps", "on", "ice", "while", "fish", "pass", "under")
@@ -307,14 +306,10 @@ def main() -> None:
     parser.add_argument("--kills", type=int, default=100)
     args = parser.parse_args()
     result = what[args.what](args)
-    row = {"when": strftime("%Y-%m-%d"), "what": args.what, "database": "postgresql" if args.postgres else "sqlite",
-           "cores": os.cpu_count(), "load_before": round(os.getloadavg()[0], 1), "python": platform.python_version(),
-           "sqlite": sqlite3.sqlite_version, **result}  # fmt: skip
+    row = record("labelling", {"what": args.what, "database": "postgresql" if args.postgres else "sqlite",
+                            "sqlite": sqlite3.sqlite_version, **result})
     for name, value in row.items():
         print(f"{name:>24}  {value}")
-    RESULTS.parent.mkdir(exist_ok=True)
-    with RESULTS.open("a", encoding="utf-8") as file:
-        file.write(json.dumps(row) + "\n")
 
 
 if __name__ == "__main__":

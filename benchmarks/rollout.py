@@ -10,15 +10,14 @@ JSON line to benchmarks/results/rollout.jsonl.
 
 import argparse
 import copy
-import json
 import platform
 from collections.abc import Callable
-from pathlib import Path
 from statistics import median
-from time import perf_counter, process_time, strftime
+from time import perf_counter, process_time
 
 import torch
 import transformers
+from record import record
 from torch import Tensor
 from transformers import GenerationConfig, LlamaConfig, LlamaForCausalLM
 
@@ -147,19 +146,18 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=5)
     options = parser.parse_args()
     torch.set_num_threads(1)
-    record = {
-        "when": strftime("%Y-%m-%d %H:%M"),
+    figures = {
         "torch": torch.__version__,
         "transformers": transformers.__version__,
         "repeats": options.repeats,
         "machine": machine(),
         "results": {},
     }
-    print(record["machine"])
+    print(figures["machine"])
     for name in options.models.split(","):
         for workload, contenders in workloads(name).items():
             found = measure(contenders, options.repeats)
-            record["results"][f"{name}: {workload}"] = found
+            figures["results"][f"{name}: {workload}"] = found
             print(f"\n{name}: {workload}")
             for contender, row in found.items():
                 rate = row["tokens_per_cpu_second"]
@@ -169,10 +167,7 @@ def main() -> None:
                     f"  {contender:18s} {row['cpu_seconds']:7.3f} CPU-s {row['wall_seconds']:7.3f} s {rate:8.0f}"
                     f" tokens/CPU-s {same:6.2f}x in its precision {default:6.2f}x transformers' default"
                 )
-    target = Path(__file__).parent / "results" / "rollout.jsonl"
-    target.parent.mkdir(exist_ok=True)
-    with target.open("a") as file:
-        file.write(json.dumps(record) + "\n")
+    record("rollout", figures)
 
 
 if __name__ == "__main__":

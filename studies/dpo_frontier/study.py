@@ -167,8 +167,8 @@ def about(found: Comparison) -> str:
     right = reward.get("eval_accuracy")
     accuracy = f" The reward model orders {percent(right['value'])} of held-out pairs as they were ranked." if right else ""
     return (
-        f"The controlled sentiment task at a size for two cores: a model of film reviews (start.yaml) continues openings by up "
-        f"to 32 tokens, {number(label.get('comparisons', 0))} openings with four continuations each were ranked by a "
+        f"The controlled sentiment task at a size for two cores: a model of film reviews (start.yaml) continues openings by "
+        f"up to 32 tokens, {number(label.get('comparisons', 0))} openings with four continuations each were ranked by a "
         f"classifier of sentiment (with a little noise) that is also the true reward and the judge.{accuracy} "
         f"{ran} trainings of the same number of tokens in {len(found.methods)} conditions (methods.yaml), each judged on "
         f"{found.prompts} held-out openings. The paper's policy is GPT-2 large; PPO-GT is told the true reward, all others "

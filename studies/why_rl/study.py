@@ -113,7 +113,9 @@ def together(tasks: Mapping[str, Comparison]) -> str:
 
 
 def failures(m: Method) -> str:
-    """How many trainings there are, and how many more failed."""
+    """How many trainings there are, and how many more failed; – where nothing is trained."""
+    if m.family == "decoding":
+        return "–"
     return f"{len(m.means)}" + (f" ({len(m.failures)} failed)" if m.failures else "")
 
 
@@ -129,7 +131,7 @@ def figure(tasks: Mapping[str, Comparison], path: Path) -> None:
         ranked = found.ranked[::-1]
         for y, m in enumerate(ranked):
             ink = INKS.get(m.family, "black")
-            axes.plot(m.wins, [y] * len(m.wins), "o", color=ink, markersize=4, alpha=0.4, markeredgewidth=0)
+            axes.plot(m.wins, [y - 0.25] * len(m.wins), "o", color=ink, markersize=4, alpha=0.6, markeredgewidth=0)
             if m.win.low is not None:
                 axes.plot([m.win.low, m.win.high], [y, y], color=ink, linewidth=2)
             axes.plot(m.win.value, y, "D", color=ink, markersize=6)
@@ -153,7 +155,8 @@ def about(tasks: Mapping[str, Comparison]) -> str:
         f"sampled and learnt from, every pass counted ({sizes}). Rankings are made by the hidden judge of the task with some "
         f"noise; PPO, RLOO, GRPO, online DPO and best of n use a reward model of these rankings, whose cost stands in no "
         f"training, and RLOO-GT the judge itself. The settings were taken from recipes that work, not searched for each "
-        f"method; the models have 0.26 to 1.6 million parameters. Preferred: by the judge, ties half."
+        f"method; the models have 0.26 to 1.6 million parameters. Preferred: by the judge, ties half. Times are by the clock, "
+        f"two trainings at a time, on a machine that may have had other work."
     )
 
 

@@ -65,6 +65,7 @@ def test_from_trainings_to_a_page(data, sft, reward, short, here, tmp_path):
     assert "gold/runaway" not in found
     assert found["kl/best of 3"] == pytest.approx(1.0986 - 2 / 3, abs=1e-3)
     assert found["win_rate/best of 3_vs_start"]["value"] > 0.6, "of three the shortest is shorter than any one"
+    assert json.loads((tmp_path / "out" / "comparison.json").read_text()) == found
     page = (tmp_path / "out" / "compare.html").read_text()
     assert page.count("<svg") == 4 and "runaway" in page and "past the limit of -1e+09" in page
     text = re.sub(r"\s+", " ", re.sub("<[^>]+>", "", page))

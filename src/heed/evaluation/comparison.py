@@ -94,7 +94,7 @@ def gather(folder: Path, families: Mapping[str, str], trainings: Mapping[tuple[s
             whys = [failed[stage] for stage in trainings[name, seed] if stage in failed]
             if whys:
                 m.failures[seed] = whys[0]
-            elif all(s and s.lineage for s in stages):
+            elif stages and all(s and s.lineage for s in stages):  # what only decodes trained nothing and has no cost
                 m.costs.append(_cost(stages))
                 m.paths += [path for s in stages if (path := _path(s))]
         if m.scores:

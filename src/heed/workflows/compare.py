@@ -49,7 +49,8 @@ SETTINGS = Compare
 
 
 def run(settings: Compare) -> dict[str, Any]:
-    """Runs what is not done yet, then writes compare.html and summary.json; returns the latter."""
+    """Runs what is not done yet, then writes compare.html and comparison.json; returns the latter."""
+    from heed.evaluation.comparison import write_summary
     from heed.evaluation.comparison_page import write_page
     from heed.workflows import run as runner
 
@@ -69,6 +70,7 @@ def run(settings: Compare) -> dict[str, Any]:
     runner.run(make(runner.RunSettings, {**recipe, "stages": {**stages, **evaluations}, "keep_going": True}, settings.name))
     found = read(settings)
     page = write_page(folder, settings.name, settings.about, found)
+    write_summary(folder, found)
     print(" ".join(found.conclusion))
     print(f"compare: {len(good)} of {len(trainings)} trainings done in {time.monotonic() - began:.0f} s: {page}")
     return found.summary()
