@@ -148,10 +148,8 @@ def _cost(stages: Sequence[Stage]) -> Cost:
         if "rollout_batch_size" in config:
             every = config.get("logging_steps", 1)
             wrote = sum(row.get("completions/mean_length", 0.0) for row in stage.metrics) * config["rollout_batch_size"] * every
-            own = config.get("ppo") or config.get("parameters") or {}
-            default = 4 if "ppo" in config or config.get("algorithm") == "ppo" else 1
             generated += wrote
-            trained += wrote * own.get("num_ppo_epochs", own.get("num_iterations", default))
+            trained += max(0.0, float(stage.lineage.get("tokens", 0.0)) - wrote)
         else:
             trained += float(stage.lineage.get("tokens", 0.0))
     memory = max((s.lineage.get("memory_mb", 0) for s in stages), default=0)

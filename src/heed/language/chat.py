@@ -14,6 +14,7 @@ from heed.errors import UserError
 from heed.records import Demonstration, Message, Prompt
 
 PAD, EOS, SYSTEM, USER, ASSISTANT = "<|pad|>", "<|eos|>", "<|system|>", "<|user|>", "<|assistant|>"
+MOST_LEVELS = 8  # reward tokens
 TEMPLATE = ("{% for message in messages %}{{ '<|' + message['role'] + '|>' + message['content'] + '<|eos|>' }}{% endfor %}"
             "{% if add_generation_prompt %}{{ '<|assistant|>' }}{% endif %}")
 
@@ -87,9 +88,9 @@ def reward_tokens(tokenizer, levels: int) -> list[int]:
     reference and of the reward model.  UserError where the tokenizer has no token of its own for them.
     """
     found = [_text_ids(tokenizer, chr(level + 1)) for level in range(levels)]
-    if any(len(ids) != 1 for ids in found) or len({ids[0] for ids in found}) < levels or levels > 8:
+    if any(len(ids) != 1 for ids in found) or len({ids[0] for ids in found}) < levels or levels > MOST_LEVELS:
         raise UserError(f"this tokenizer has no {levels} control characters as tokens to say with how good an answer is: "
-                        "expected a byte-level one, and at most 8 levels")
+                        f"expected a byte-level one, and at most {MOST_LEVELS} levels")
     return [ids[0] for ids in found]
 
 
@@ -109,9 +110,22 @@ def refuse_plain(prompts: Iterable[Prompt], name: str) -> None:
 
 def ask_for_the_best(tokenizer, levels: int) -> None:
     """Has the chat template open the assistant's turn with the best of `levels` reward tokens: so one gets the best."""
-    best = "{% if add_generation_prompt %}" + chr(levels) + "{% endif %}"
-    if not tokenizer.chat_template.endswith(best):
-        tokenizer.chat_template += best
+    if not tokenizer.chat_template.endswith(_opening(levels)):
+        tokenizer.chat_template += _opening(levels)
+
+
+def best_word(tokenizer) -> int | None:
+    """Id of the reward token behind which this tokenizer's model answers (`ask_for_the_best`); None for all other models.
+
+    It is the last token of every encoded prompt, and the model's alone: no reference and no reward model knows it.
+    """
+    levels = next((n for n in range(1, MOST_LEVELS + 1) if (tokenizer.chat_template or "").endswith(_opening(n))), None)
+    return None if levels is None else reward_tokens(tokenizer, levels)[-1]
+
+
+def _opening(levels: int) -> str:
+    """What a chat template ends in that opens answers with the best of `levels` reward tokens."""
+    return "{% if add_generation_prompt %}" + chr(levels) + "{% endif %}"
 
 
 def encode_prompt(tokenizer, prompt: Prompt) -> list[int]:

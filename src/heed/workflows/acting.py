@@ -243,4 +243,4 @@ class Trainer:
         self.run.artifact("model", lambda place: save(self.policy.lm, self.tokenizer, place))
         kept = {k: v for k, v in last.items() if k.startswith(("objective/", "completions/", "val/num_eos"))}
         return self.run.finish(kept, parent=s.model, reward_model=s.reward_model, reward_functions=s.reward_functions,
-                               dataset=s.dataset, episodes=s.total_episodes)
+                               dataset=s.dataset, episodes=s.total_episodes, tokens=round(self.tokens))

@@ -97,7 +97,7 @@ class Answers:
 
     def _answer(self, name: str) -> dict[str, list]:
         from heed.config import resolve_function
-        from heed.language.chat import TEMPLATE, load_tokenizer
+        from heed.language.chat import TEMPLATE, best_word, load_tokenizer
         from heed.language.models import load_policy
         from heed.language.reward import FunctionReward, make_reward
         from heed.language.rollout import act, best_of
@@ -117,6 +117,9 @@ class Answers:
         sampling = Sampling(n, s.max_completion_length, s.temperature, seed=seed)
         with self.run.phase(f"sample {name}"):
             acted = act(make_engine(s.engine, lm, tokenizer), tokenizer, self.prompts, ids, sampling)
+        word = best_word(tokenizer)
+        if word is not None and all(prompt[-1] == word for prompt in ids):  # the reference and the reward model are not told it
+            acted = acted.told([word])
         with self.run.phase("judge"):
             proxy = None
             if s.reward_model or s.reward_functions:
@@ -146,11 +149,15 @@ class Answers:
         """log pi - log pi_ref of each answer, summed over its tokens."""
         import torch
 
+        from heed.language.actor import Conditioned
+        from heed.language.batches import Told
         from heed.language.models import load_policy
         from heed.language.policy import Policy
 
         s = self.settings
         policies = [Policy(m, temperature=s.temperature) for m in (lm, load_policy(s.models[self.reference]).eval())]
+        if isinstance(tokens, Told):
+            policies[0] = Conditioned(policies[0], None)
         with torch.no_grad():
             parts = [[p(tokens.select(i)).logprobs.sum(1) for p in policies]
                      for i in torch.arange(len(tokens)).split(s.micro_batch)]

@@ -110,9 +110,11 @@ class Writer:
     def _chosen(self, prompts: Sequence[Prompt], ids: Sequence[list[int]], groups: Sequence[list]) -> list[list]:
         """Of each `best_of` completions the one that the reward likes most."""
         from heed.language.batches import make_tokens
-        from heed.language.chat import decode
+        from heed.language.chat import best_word, decode
 
         n = self.settings.best_of
+        word = best_word(self.tokenizer)  # which the reward is not told
+        ids = [prompt[:-1] if prompt[-1] == word else prompt for prompt in ids]
         rows = [(i, c) for i, group in enumerate(groups) for c in group]
         tokens = make_tokens([ids[i] for i, _ in rows], [c.tokens for _, c in rows], groups=[i for i, _ in rows])
         texts = [decode(self.tokenizer, c.tokens) for _, c in rows]
