@@ -76,6 +76,7 @@ class Form:
     both_bad: bool = False
     reasons: tuple[str, ...] = ()  # why an answer was edited
     least_characters: int = 1  # of what is written
+    warning: str = ""  # what may upset in these texts; said before the first of them, and the texts are blurred
 
 
 DEFAULTS = {
@@ -135,6 +136,8 @@ def _check(kind: str, form: Form) -> None:
             raise UserError(f"form of {kind}: {name} is {value!r}; expected a whole number from {low} to {high}")
     if kind in (*PREFERS, "live_compare") and not form.points:
         raise UserError(f"form of {kind}: points is 0; expected at least 1 step on each side")
+    if not isinstance(form.warning, str):
+        raise UserError(f"form of {kind}: warning is {form.warning!r}; expected words")
     if any("." in flag or not flag for flag in form.flags):
         raise UserError(f"form of {kind}: a flag is a word without a full stop")
 

@@ -13,6 +13,9 @@ ADVERBS = {1: ("",), 2: ("slightly ", "clearly "), 3: ("slightly ", "clearly ", 
            4: ("slightly ", "moderately ", "clearly ", "much ")}  # fmt: skip
 SHORT = {"": "better", "slightly ": "slightly", "moderately ": "moderately", "clearly ": "clearly", "much ": "much"}
 
+RED_TEAM = ("Here people try to get harmful answers from a model. What you read may be violent, hateful, sexual or upsetting in "
+            "other ways.")  # fmt: skip
+
 
 def body_of_form(kind: str, fields: Iterable[tuple[str, str]]) -> dict[str, Any]:
     """The body that a form without JavaScript means.  Raises InvalidAnswer."""
@@ -39,6 +42,11 @@ def steps(form: Form, mode: str) -> list[tuple[int, str, str]]:
         found.append((value, SHORT.get(adverb, adverb.strip()) if mode != "red_team" else adverb.strip() or "more",
                       f"{letter} is {adverb}{worse}"))
     return found
+
+
+def content_warning(assignment: Assignment) -> str:
+    """What may upset in the texts of a task: words of its form, or those for red teams; "" for nothing."""
+    return assignment.form.warning or (RED_TEAM if assignment.mode == "red_team" else "")
 
 
 def consensus(answers: Sequence[Given]) -> list[tuple[str, int]]:

@@ -51,6 +51,22 @@ export function useToken(token) {
   for (const field of all('input[name="csrf"]')) field.value = token;
 }
 
+// How somebody likes the pages, for this browser to remember; nothing where it may keep nothing.
+export function recall(name) {
+  try {
+    return localStorage.getItem(name);
+  } catch {
+    return null;
+  }
+}
+export function remember(name, value) {
+  try {
+    localStorage.setItem(name, value);
+  } catch {
+    // it holds for this page
+  }
+}
+
 // Said to whoever listens to the page instead of looking at it.
 export function announce(words) {
   find("#live").textContent = words;

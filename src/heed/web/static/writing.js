@@ -1,8 +1,9 @@
 // Fields that grow with what is in them, a count of words, and what an edit changed.
 
+import { diff } from "./diff.js";
 import { all, find, form } from "./page.js";
 
-const MOST = 1500; // words compared; beyond that the table would be felt
+const LARGEST = 2e6; // cells of the comparison, which is made anew with every letter
 
 export function start() {
   for (const area of all("[data-grow]")) {
@@ -23,35 +24,23 @@ export function start() {
     const words = area.value.trim().split(/\s+/).filter(Boolean).length;
     const short = least > 1 && area.value.trim().length < least ? `; at least ${least} characters` : "";
     counter.textContent = `${words} word${words === 1 ? "" : "s"}${short}`;
-    if (original) diff(original.textContent, area.value);
+    if (original) changes(original.textContent, area.value);
   };
   area.addEventListener("input", show);
   form.addEventListener("filled", show);
   show();
 }
 
-// The longest common subsequence of words; what is only in the one was removed, what is only in the other was added.
-function diff(before, after) {
-  const a = before.match(/\s+|[^\s]+/g) ?? [];
-  const b = after.match(/\s+|[^\s]+/g) ?? [];
-  const place = find("#diff");
-  place.hidden = before === after || Math.max(a.length, b.length) > MOST;
-  if (place.hidden) return;
-  const table = Array.from({ length: a.length + 1 }, () => new Uint16Array(b.length + 1));
-  for (let i = a.length - 1; i >= 0; i--) {
-    for (let j = b.length - 1; j >= 0; j--) table[i][j] = a[i] === b[j] ? table[i + 1][j + 1] + 1 : Math.max(table[i + 1][j], table[i][j + 1]);
-  }
+// What is only in the one was removed, what is only in the other was added.
+function changes(before, after) {
+  const words = (text) => text.match(/\s+|[^\s]+/g) ?? [];
+  const found = before === after ? null : diff(words(before), words(after), LARGEST);
+  find("#diff").hidden = !found;
+  if (!found) return;
   const parts = [];
-  const add = (kind, text) => {
+  for (const [kind, text] of found) {
     if (parts.at(-1)?.[0] === kind) parts.at(-1)[1] += text;
     else parts.push([kind, text]);
-  };
-  let i = 0;
-  let j = 0;
-  while (i < a.length || j < b.length) {
-    if (i < a.length && j < b.length && a[i] === b[j]) add("", a[i++], j++);
-    else if (j < b.length && (i === a.length || table[i][j + 1] > table[i + 1][j])) add("ins", b[j++]);
-    else add("del", a[i++]);
   }
   find("#diff-text").replaceChildren(...parts.map(([kind, text]) => {
     if (!kind) return text;
