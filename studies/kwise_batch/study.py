@@ -22,7 +22,7 @@ from heed.evaluation.run_files import Stage, read_run  # noqa: E402
 from heed.evaluation.words import number  # noqa: E402
 
 RUNS = Path("runs/studies/kwise_batch")
-SEEDS = range(4)
+SEEDS = range(3)
 BATCHES = {"prompts": "a prompt with all its comparisons", "pairs": "shuffled comparisons"}  # stage name: what is one element
 RATES = ("", "_fast")  # the demo's learning rate, and four times that
 WORDS = {"gap": "held-out less training loss", "rise": "held-out loss less its lowest on the way", "loss": "held-out loss",
