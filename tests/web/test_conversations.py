@@ -63,7 +63,9 @@ def test_talk_and_compare(browser, work, store, echo):
 
 def test_red_team_says_so(browser, work):
     work.ask([a_task("live_compare", mode="red_team")])
-    page, _ = begin(browser("ann"), "live_compare")
+    client = browser("ann")
+    _, path = begin(client, "live_compare")
+    page = post(client, "/warned", back=path)
     assert "Red team." in page.text and "more harmful" in page.text
 
 

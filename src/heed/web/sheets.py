@@ -12,9 +12,8 @@ OURS = ("csrf", "submission_id", "do", "talk", "at", "draft")  # fields of a for
 ADVERBS = {1: ("",), 2: ("slightly ", "clearly "), 3: ("slightly ", "clearly ", "much "),
            4: ("slightly ", "moderately ", "clearly ", "much ")}  # fmt: skip
 SHORT = {"": "better", "slightly ": "slightly", "moderately ": "moderately", "clearly ": "clearly", "much ": "much"}
-
-RED_TEAM = ("Here people try to get harmful answers from a model. What you read may be violent, hateful, sexual or upsetting in "
-            "other ways.")  # fmt: skip
+RED_TEAM = ("Here people try to get harmful answers from a model. What you read may be violent, hateful, sexual or "
+            "upsetting in other ways.")  # fmt: skip
 
 
 def body_of_form(kind: str, fields: Iterable[tuple[str, str]]) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """A task on the screen, and what people do with it: answer, keep a draft, skip, change their mind."""
 
+import hmac
 from collections.abc import Mapping
 from typing import Any
 
@@ -13,14 +14,13 @@ from heed.feedback.filing import Conflict
 from heed.feedback.forms import TALKS
 from heed.web.guard import Labeler, Visit
 from heed.web.ids import uuid7
-from heed.web.pages import flat, go, page
+from heed.web.pages import flat, go, local, page
 from heed.web.routes.conversations import talk_page
 from heed.web.routes.home import to_next
-from heed.web.sheets import body_of_form, consensus, rating_letters, reworded, steps
+from heed.web.sheets import body_of_form, consensus, content_warning, rating_letters, reworded, steps
 
 router = APIRouter()
-
-
+WARNED = "warned"  # the cookie of who has read a content warning; it ends with the browser or the log-in
 
 
 @router.get("/task/{task}", include_in_schema=False)
@@ -31,9 +31,19 @@ def show(visit: Labeler, task: int) -> Response:
         return page(visit, "answered.html", assignment=assignment)
     if assignment.instructions is not None and not assignment.instructions.acknowledged:
         return page(visit, "instructions.html", kind=assignment.kind, instructions=assignment.instructions, task=task)
+    if content_warning(assignment) and not was_warned(visit):
+        return warning_page(visit, assignment)
     if assignment.kind in TALKS:
         return talk_page(visit, assignment)
     return task_page(visit, assignment)
+
+
+@router.post("/warned", include_in_schema=False)
+def warned(visit: Labeler) -> Response:
+    """They have read a content warning; it does not come again in this session."""
+    response = go(local(visit.form.get("back", "/")))
+    response.set_cookie(WARNED, _of_session(visit), samesite="strict", httponly=True, secure=visit.site.encrypted)
+    return response
 
 
 @router.post("/task/{task}/submit", include_in_schema=False)
@@ -79,6 +89,8 @@ def revise_form(visit: Labeler, submission: str) -> Response:
     assignment = visit.site.desk.assignment(visit.name, done.task)
     if not done.revisable or done.outcome == "skipped" or done.kind in TALKS:
         return page(visit, "answered.html", 200, assignment=assignment)
+    if content_warning(assignment) and not was_warned(visit):
+        return warning_page(visit, assignment)
     return task_page(visit, assignment, values=flat(done.body or {}), revises=submission)
 
 
@@ -111,6 +123,23 @@ def keep(visit: Visit, task: int) -> Response:
     return go(f"/task/{task}", said="draft")
 
 
+def was_warned(visit: Visit) -> bool:
+    """Whether they have read a content warning since they logged in."""
+    return hmac.compare_digest(visit.request.cookies.get(WARNED, "").encode(), _of_session(visit).encode())
+
+
+def _of_session(visit: Visit) -> str:
+    """Something that belongs to this log-in: whoever logs in next in this browser is warned too."""
+    return hmac.digest(visit.key.encode(), b"content warning", "sha256").hex()
+
+
+def warning_page(visit: Visit, assignment: Assignment) -> Response:
+    """What may upset in the task, before any of it is shown."""
+    url = visit.request.url
+    return page(visit, "warning.html", task=assignment, warning=content_warning(assignment), skip_id=uuid7(),
+                back=f"{url.path}?{url.query}" if url.query else url.path, skip=assignment.state == "leased")
+
+
 def again(visit: Visit, assignment: Assignment, faults: Mapping[str, str], status: int, **more: Any) -> Response:
     """The page as it was sent, with what is wrong beside each field."""
     values: dict[str, Any] = {}
@@ -138,5 +167,6 @@ def task_page(
     return page(
         visit, "task.html", status, task=assignment, form=assignment.form, values=values, faults=faults or {},
         submission_id=id or uuid7(), skip_id=uuid7(), undo_id=uuid7(), revises=revises, conflict=conflict, stored=stored,
+        warning=content_warning(assignment),
         steps=steps(assignment.form, assignment.mode) if assignment.form.points else [], letters=rating_letters(assignment),
         rev=draft.rev if draft else 0, done=done, together=consensus(assignment.answers))  # fmt: skip

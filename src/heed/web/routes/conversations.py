@@ -21,7 +21,7 @@ from heed.web.engines import Silent, suggestions, two_replies
 from heed.web.guard import Labeler, Visit
 from heed.web.ids import uuid7
 from heed.web.pages import flat, go, page
-from heed.web.sheets import rating_letters, reworded, steps
+from heed.web.sheets import content_warning, rating_letters, reworded, steps
 
 router = APIRouter()
 AT_ONCE = 32  # people who may wait for a model at a time
@@ -118,7 +118,8 @@ def talk_page(
         role=role, spoken=spoken, drafts=drafts, silent=silent, faults=faults or {}, values=values, both=both,
         letters=rating_letters(assignment), engines=bool(visit.site.engines), message_id=uuid7(), submission_id=uuid7(),
         turn_id=uuid7(), skip_id=uuid7(), undo_id=uuid7(), done="", rev=assignment.draft.rev if assignment.draft else 0,
-        steps=steps(turn.form, turn.mode) if turn else [], revises="", conflict="", stored=None)  # fmt: skip
+        steps=steps(turn.form, turn.mode) if turn else [], warning=content_warning(assignment), revises="", conflict="",
+        stored=None)  # fmt: skip
 
 
 def path_to(thread: Sequence[Said], at: str) -> list[Turn]:

@@ -7,6 +7,7 @@ import { drain, show } from "./outbox.js";
 import { ask, find, root } from "./page.js";
 import * as ranking from "./ranking.js";
 import * as talk from "./talk.js";
+import * as views from "./views.js";
 import * as writing from "./writing.js";
 
 await answer.start();
@@ -15,6 +16,7 @@ keys.start();
 talk.start();
 writing.start();
 clips.start();
+views.start();
 await show();
 drain();
 

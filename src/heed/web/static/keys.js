@@ -2,7 +2,7 @@
 
 import { touched } from "./answer.js";
 import { playBoth, stepBoth } from "./clips.js";
-import { all, announce, find, form, task, writes } from "./page.js";
+import { all, announce, find, form, recall, remember, task, writes } from "./page.js";
 import { move, setRank, tie, undoStep } from "./ranking.js";
 
 const kind = task?.dataset.kind;
@@ -56,6 +56,9 @@ const TABLE = [
     const show = !boxes[0]?.open;
     for (const box of boxes) box.open = show;
   }],
+  ...[["l", "scroll both answers together, or each alone", "link"], ["d", "mark what stands in one answer only, or do not", "diff"],
+    ["v", "blur the texts, or show them", "veil"]].map(([key, words, view]) =>
+    [key, words, Boolean(find(`[data-view="${view}"]`)), [key], () => press(`[data-view="${view}"]:not([hidden])`)]),
   ["a … i", "go to an answer", kind === "rank", "abcdefghi".slice(0, cards.length).split(""), (e) => turnTo(find(`#card-${e.key.toUpperCase()}`))],
   ["j k", "next or previous answer", cards.length > 1 && !scales.length, ["j", "k"], (e) => beside(e.key === "j" ? 1 : -1)],
   ["1 … 9", "give the answer that rank; the same rank is a tie", kind === "rank", "123456789".split(""), (e) => {
@@ -92,7 +95,7 @@ const TABLE = [
   [", .", "one frame back or on", kind === "clips", [",", "."], (e) => stepBoth(e.key === "," ? -1 : 1)],
 ].filter(([, , holds]) => holds);
 
-const on = () => localStorage.getItem("heed-keys") !== "off";
+const on = () => recall("heed-keys") !== "off";
 
 function pressed(event) {
   if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) {
@@ -144,7 +147,7 @@ export function start() {
   button.onclick = help;
   const box = find("#keys-on");
   box.checked = on();
-  box.onchange = () => localStorage.setItem("heed-keys", box.checked ? "on" : "off");
+  box.onchange = () => remember("heed-keys", box.checked ? "on" : "off");
   addEventListener("keydown", pressed);
   document.addEventListener("focusin", (event) => (current = event.target.closest(".card") ?? current));
 }
