@@ -110,6 +110,16 @@ def table(head: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
     return "\n".join("| " + " | ".join(str(cell) for cell in line) + " |" for line in lines)
 
 
+def pyplot() -> Any:
+    """matplotlib.pyplot, drawing into files: nobody sits before a screen."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    import matplotlib.pyplot
+
+    return matplotlib.pyplot
+
+
 def write(place: Path, title: str, about: str, claims: Sequence[Claim], *parts: str) -> None:
     """README.md of a study: what is claimed and what came out first, then tables and figures."""
     command = f"    python {place.relative_to(ROOT)}/study.py"

@@ -3,11 +3,13 @@
 import json
 import os
 import random
+from types import SimpleNamespace
 
 os.environ["HF_HUB_OFFLINE"] = "1"  # read when transformers is imported: no test asks the network for anything
 
 import pytest
 import torch
+from safetensors.torch import load_file
 
 torch.set_num_threads(1)
 
@@ -20,6 +22,47 @@ def write(path, rows):
     """Rows as jsonl."""
     path.write_text("".join(json.dumps(r) + "\n" for r in rows), encoding="utf-8")
     return str(path)
+
+
+class InThisProcess:
+    """A stage of `heed run`, done as soon as it is begun: a process each would spend its time on imports."""
+
+    def __init__(self, argv):
+        from heed.cli import main
+
+        self.code = 0
+        try:
+            main(argv[3:])
+        except SystemExit as stop:
+            self.code = stop.code
+
+    def poll(self):
+        return self.code
+
+    def wait(self):
+        return self.code
+
+    terminate = wait
+
+
+@pytest.fixture
+def ended_alike():
+    """Whether two language runs ended the same: every weight, and every figure but those of the clock."""
+    def check(one, two):
+        a, b = (load_file(place / "model" / "model.safetensors") for place in (one, two))
+        assert a.keys() == b.keys() and all(torch.equal(a[k], b[k]) for k in a)
+        clock = {"seconds", "units_per_second"}
+        rows = [[{k: v for k, v in json.loads(line).items() if k not in clock}
+                 for line in (place / "metrics.jsonl").read_text().splitlines()] for place in (one, two)]
+        assert rows[0] == rows[1]
+
+    return check
+
+
+@pytest.fixture(scope="session")
+def in_this_process():
+    """What stands for `subprocess` where stages are to be done in this process."""
+    return SimpleNamespace(Popen=InThisProcess)
 
 
 @pytest.fixture(scope="session")

@@ -13,7 +13,6 @@ import shlex
 import subprocess
 import sys
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 
@@ -27,20 +26,6 @@ PAGES = sorted((ROOT / "docs" / "guide").glob("?01.md"))
 FENCE = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
-class InThisProcess:
-    """A stage of `heed run`, done as soon as it is begun."""
-
-    def __init__(self, argv):
-        self.code = 0
-        try:
-            main(argv[3:])
-        except SystemExit as stop:
-            self.code = stop.code
-
-    def poll(self):
-        return self.code
-
-
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     """The reader's folder, which the pages share."""
@@ -48,11 +33,11 @@ def folder(tmp_path_factory):
 
 
 @pytest.fixture
-def there(folder, monkeypatch):
+def there(folder, monkeypatch, in_this_process):
     """In that folder, with `python` being this one."""
     monkeypatch.chdir(folder)
     monkeypatch.syspath_prepend(str(folder))
-    monkeypatch.setattr(runs, "subprocess", SimpleNamespace(Popen=InThisProcess))
+    monkeypatch.setattr(runs, "subprocess", in_this_process)
     monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
 
 

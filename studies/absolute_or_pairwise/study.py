@@ -251,11 +251,7 @@ def label_table(labels: Sequence[dict[str, dict[str, float]]]) -> str:
 
 def draw(f: Figures, path: Path) -> None:
     """Accuracy over miscalibration, within a prompt and across prompts, a line a way."""
-    import matplotlib
-
-    matplotlib.use("Agg")
-    import matplotlib.pyplot as plt
-
+    plt = page.pyplot()
     titles = {"within": "two answers to one prompt", "across": "answers to different prompts"}
     figure, panels = plt.subplots(1, 2, figsize=(11, 4.8), sharey=True, layout="constrained")
     for panel, (of, title) in zip(panels, titles.items(), strict=True):

@@ -138,11 +138,7 @@ def examples(found: Comparison, count: int = 3) -> str:
 
 def figure(points: Families, start: Mapping[int, float], path: Path) -> None:
     """A colour a family, a point a training; a line the mean of the seeds' frontiers, as far as every seed reaches."""
-    import matplotlib
-
-    matplotlib.use("Agg")
-    import matplotlib.pyplot as plt
-
+    plt = page.pyplot()
     drawing, axes = plt.subplots(figsize=(8.5, 5.5), layout="constrained")
     for name, by_seed in points.items():
         ink = INKS.get(name, "black")

@@ -151,11 +151,7 @@ def stages() -> dict[tuple[str, str], list[Stage]]:
 
 def curves(made: Mapping[tuple[str, str], Sequence[Stage]], place: Path) -> None:
     """Held-out and training loss, and held-out accuracy, over the comparisons seen: a line a training."""
-    import matplotlib
-
-    matplotlib.use("Agg")
-    import matplotlib.pyplot as plt
-
+    plt = page.pyplot()
     figure, panels = plt.subplots(2, len(RATES), figsize=(11, 7), sharex=True, sharey="row", layout="constrained")
     for column_, rate in enumerate(RATES):
         loss, accuracy = panels[:, column_]

@@ -154,11 +154,7 @@ def policies_table(found: Found) -> str:
 
 def curves(found: Found, longer: float, place: Path) -> None:
     """Accuracy and win rate over comparisons by people, with intervals; weak supervision where its people's labels are."""
-    import matplotlib
-
-    matplotlib.use("Agg")
-    import matplotlib.pyplot as plt
-
+    plt = page.pyplot()
     def at(size: int) -> float:
         return statistics.mean(found.comparisons[f"reward_{size}"])
 

@@ -293,11 +293,7 @@ def models_table(pool: Pool) -> str:
 
 def draw(pool: Pool, rl: Curves, path: Path) -> None:
     """Gold and proxy over d: best of n, then RL."""
-    import matplotlib
-
-    matplotlib.use("Agg")
-    import matplotlib.pyplot as plt
-
+    plt = page.pyplot()
     figure, panels = plt.subplots(1, 2, figsize=(13, 5), layout="constrained")
     colours = dict(zip(CONDITIONS, [*plt.cm.viridis(np.linspace(0.85, 0, len(SIZES))), "tab:red"], strict=True))
     for axes, curves, title in zip(panels, (pool.curves, rl), ("best of n", "PPO without a KL penalty"), strict=True):

@@ -109,11 +109,7 @@ gradients can win that back, which no price of KL to SFT can.  The paper's price
 
 def draw(found: Mapping[str, Trained], sft: float, base: float | None, path: Path) -> None:
     """Win rate over perplexity, a point a training: up and to the left is better."""
-    import matplotlib
-
-    matplotlib.use("Agg")
-    import matplotlib.pyplot as plt
-
+    plt = page.pyplot()
     marks = {**{name: "o" for name in (PLAIN,)}, **{name: "^" for name in MIXED}, **{name: "s" for name in PRICED}}
     figure, axes = plt.subplots(figsize=(8, 5), layout="constrained")
     for name, t in found.items():

@@ -177,11 +177,7 @@ def curve(stage: Path) -> tuple[list[float], list[float], list[float]]:
 
 def draw(f: Figures, path: Path) -> None:
     """chrF both ways of decoding, the curves of RL, and its distance from the SFT model."""
-    import matplotlib
-
-    matplotlib.use("Agg")
-    import matplotlib.pyplot as plt
-
+    plt = page.pyplot()
     figure, (bars, rising, apart) = plt.subplots(1, 3, figsize=(14, 4.2), layout="constrained")
     names = ["SFT", *(NAMES[n] for n in TRAINED)]
     for k, (d, colour) in enumerate(zip(DECODED, ("tab:blue", "tab:orange"), strict=True)):

@@ -121,11 +121,7 @@ def failures(m: Method) -> str:
 
 def figure(tasks: Mapping[str, Comparison], path: Path) -> None:
     """How often each method's answers are preferred to the start's, a panel a task, a small dot a training."""
-    import matplotlib
-
-    matplotlib.use("Agg")
-    import matplotlib.pyplot as plt
-
+    plt = page.pyplot()
     drawing, panels = plt.subplots(1, len(tasks), figsize=(4.6 * len(tasks), 4.4), layout="constrained", squeeze=False)
     for axes, (task, found) in zip(panels[0], tasks.items(), strict=True):
         ranked = found.ranked[::-1]

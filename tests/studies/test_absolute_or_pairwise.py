@@ -1,26 +1,15 @@
 """The study's recipe reads, its labelers do what they say, and its verdicts follow the figures either way."""
 
-import importlib.util
 import json
 from pathlib import Path
 
 import numpy as np
-import pytest
 
 from heed.config import make, override, read_recipe
 from heed.records import Candidate, Comparison, Prompt
 from heed.workflows import run
 
 PLACE = Path(__file__).parents[2] / "studies" / "absolute_or_pairwise"
-
-
-@pytest.fixture(scope="module")
-def study():
-    """studies/absolute_or_pairwise/study.py."""
-    spec = importlib.util.spec_from_file_location("absolute_or_pairwise_study", PLACE / "study.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 def test_every_training_of_a_repetition_resolves_against_the_settings_of_its_verb(study, tmp_path, monkeypatch):

@@ -1,7 +1,5 @@
 """The study's recipes read, frontiers are what the page says they are, and its verdicts follow the figures either way."""
 
-import importlib.util
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -12,23 +10,7 @@ from heed.workflows import compare, run
 from heed.workflows.evaluate import SETTINGS as Evaluate
 
 PLACE = Path(__file__).parents[2] / "studies" / "dpo_frontier"
-
-
-@pytest.fixture(scope="module")
-def study():
-    """studies/dpo_frontier/study.py."""
-    spec = importlib.util.spec_from_file_location("dpo_frontier_study", PLACE / "study.py")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module  # dataclasses look their module up
-    spec.loader.exec_module(module)
-    return module
-
-
-@pytest.fixture(autouse=True)
-def elsewhere(monkeypatch, tmp_path):
-    """Runs of this checkout are not looked at."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("HEED_DATA", "some/folder")
+pytestmark = pytest.mark.usefixtures("elsewhere")
 
 
 def test_the_start_resolves_against_the_settings_of_its_verbs(study):

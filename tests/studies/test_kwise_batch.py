@@ -1,25 +1,13 @@
 """The study of whole prompts against shuffled comparisons: its recipe reads, and its verdicts follow from the figures."""
 
-import importlib.util
 import itertools
 from pathlib import Path
-
-import pytest
 
 from heed.config import make, read_recipe
 from heed.evaluation.run_files import Stage
 from heed.workflows import run
 
 FOLDER = Path(__file__).parents[2] / "studies" / "kwise_batch"
-
-
-@pytest.fixture(scope="module")
-def study():
-    """study.py, which lies in no package."""
-    spec = importlib.util.spec_from_file_location("kwise_batch_study", FOLDER / "study.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 def test_the_recipe_has_both_ways_at_both_rates_and_they_differ_in_nothing_else(study):

@@ -1,6 +1,5 @@
 """The study of label efficiency: its recipe reads, and its verdicts follow from the figures."""
 
-import importlib.util
 import itertools
 from pathlib import Path
 
@@ -10,15 +9,6 @@ from heed.config import make, override, read_recipe
 from heed.workflows import run
 
 FOLDER = Path(__file__).parents[2] / "studies" / "label_efficiency"
-
-
-@pytest.fixture(scope="module")
-def study():
-    """study.py, which lies in no package."""
-    spec = importlib.util.spec_from_file_location("label_efficiency_study", FOLDER / "study.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 def kinds(study, seed):

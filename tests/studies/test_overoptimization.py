@@ -1,6 +1,5 @@
 """The study of overoptimisation: its recipe reads, and its verdicts follow from the curves, either way."""
 
-import importlib.util
 import json
 from itertools import pairwise
 from pathlib import Path
@@ -12,15 +11,6 @@ from heed.config import make, read_recipe
 from heed.workflows import run
 
 FOLDER = Path(__file__).parents[2] / "studies" / "overoptimization"
-
-
-@pytest.fixture(scope="module")
-def study():
-    """study.py, which lies in no package."""
-    spec = importlib.util.spec_from_file_location("overoptimization_study", FOLDER / "study.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 @pytest.fixture(autouse=True)

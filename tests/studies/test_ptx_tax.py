@@ -1,23 +1,11 @@
 """The study of the alignment tax: its recipe reads, and its verdicts follow from the figures, either way."""
 
-import importlib.util
 from pathlib import Path
-
-import pytest
 
 from heed.config import make, read_recipe
 from heed.workflows import compare, run
 
 FOLDER = Path(__file__).parents[2] / "studies" / "ptx_tax"
-
-
-@pytest.fixture(scope="module")
-def study():
-    """study.py, which lies in no package."""
-    spec = importlib.util.spec_from_file_location("ptx_tax_study", FOLDER / "study.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 def test_the_recipe_reads_and_has_the_conditions_that_the_page_speaks_of(study):

@@ -1,7 +1,5 @@
 """The study's recipes read, its reward is sentence chrF, and its verdicts follow the figures either way."""
 
-import importlib.util
-import sys
 from pathlib import Path
 
 import pytest
@@ -11,16 +9,6 @@ from heed.evaluation.estimate import Estimate
 from heed.workflows import run
 
 PLACE = Path(__file__).parents[2] / "studies" / "translation"
-
-
-@pytest.fixture(scope="module")
-def study():
-    """studies/translation/study.py."""
-    spec = importlib.util.spec_from_file_location("translation_study", PLACE / "study.py")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module  # dataclasses look their module up
-    spec.loader.exec_module(module)
-    return module
 
 
 def resolved(name, tmp_path):

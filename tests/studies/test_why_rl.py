@@ -1,7 +1,5 @@
 """The study's recipes read, and its verdicts and its answer follow the figures either way."""
 
-import importlib.util
-import sys
 from pathlib import Path
 
 import pytest
@@ -13,23 +11,7 @@ from heed.workflows import compare, run
 from heed.workflows.evaluate import SETTINGS as Evaluate
 
 PLACE = Path(__file__).parents[2] / "studies" / "why_rl"
-
-
-@pytest.fixture(scope="module")
-def study():
-    """studies/why_rl/study.py."""
-    spec = importlib.util.spec_from_file_location("why_rl_study", PLACE / "study.py")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module  # dataclasses look their module up
-    spec.loader.exec_module(module)
-    return module
-
-
-@pytest.fixture(autouse=True)
-def elsewhere(monkeypatch, tmp_path):
-    """Runs of this checkout are not looked at."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("HEED_DATA", "some/folder")
+pytestmark = pytest.mark.usefixtures("elsewhere")
 
 
 @pytest.mark.parametrize("task", ["seal_bay", "imdb", "stories"])

@@ -5,7 +5,6 @@ from pathlib import Path
 
 import pytest
 import torch
-from safetensors.torch import load_file
 from transformers import AutoModelForCausalLM, AutoModelForSequenceClassification, AutoTokenizer
 
 from heed.config import make
@@ -107,7 +106,7 @@ def test_ppo_shortens_answers_when_short_is_good(data, sft, rewards, tmp_path):
 
 @pytest.mark.parametrize("after", [1, 2])
 @pytest.mark.parametrize("verb", ["pretrain", "sft", "reward", "ppo"])
-def test_interrupted_and_continued_is_uninterrupted(verb, after, data, base, sft, reward, tmp_path, monkeypatch):
+def test_interrupted_and_continued_is_uninterrupted(verb, after, data, base, sft, reward, tmp_path, monkeypatch, ended_alike):
     """Bit for bit: weights, and every figure but the clock."""
     def settings(out):
         common = dict(output_dir=str(out), batch_size=8, max_steps=4, save_steps=1)
@@ -127,12 +126,7 @@ def test_interrupted_and_continued_is_uninterrupted(verb, after, data, base, sft
         with pytest.raises(KeyboardInterrupt):
             MODULES[verb].run(settings(tmp_path / "halves"))
     MODULES[verb].run(settings(tmp_path / "halves"))
-    one, two = (load_file(tmp_path / name / "model" / "model.safetensors") for name in ("whole", "halves"))
-    assert one.keys() == two.keys() and all(torch.equal(one[k], two[k]) for k in one)
-    clock = {"seconds", "units_per_second"}
-    a, b = ([{k: v for k, v in r.items() if k not in clock} for r in jsonl(tmp_path / n / "metrics.jsonl")]
-            for n in ("whole", "halves"))
-    assert a == b
+    ended_alike(tmp_path / "whole", tmp_path / "halves")
 
 
 MODULES = {"pretrain": pretrain, "sft": sft, "reward": reward, "ppo": ppo}

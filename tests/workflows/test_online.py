@@ -13,7 +13,6 @@ from types import SimpleNamespace
 
 import pytest
 
-from heed.cli import main
 from heed.config import dump, make
 from heed.errors import RunError, UserError
 from heed.feedback.desk import Desk
@@ -33,27 +32,8 @@ STOPS = [f"heed.{place}" for place in (
 FEW = {"max_length": 80, "batch_size": 8, "learning_rate": 1e-2, "num_train_epochs": 2, "shift_prompts": 8}
 
 
-class InThisProcess:
-    """A stage, done as soon as it is begun: a process each would spend its time on imports."""
-
-    def __init__(self, argv):
-        self.code = 0
-        try:
-            main(argv[3:])
-        except SystemExit as stop:
-            self.code = stop.code
-
-    def poll(self):
-        return self.code
-
-    def wait(self):
-        return self.code
-
-    terminate = wait
-
-
 @pytest.fixture(scope="module", autouse=True)
-def world(tmp_path_factory):
+def world(tmp_path_factory, in_this_process):
     """Stages in this process, a module of rewards, and prompts of all splits."""
     folder = tmp_path_factory.mktemp("world")
     splits = ["train"] * 40 + ["valid"] * 8 + ["test"] * 8
@@ -62,7 +42,7 @@ def world(tmp_path_factory):
         for i, split in enumerate(splits)))
     (folder / "rewards_of_test_online.py").write_text(SHORT)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(runs, "subprocess", SimpleNamespace(Popen=InThisProcess))
+        patch.setattr(runs, "subprocess", in_this_process)
         patch.syspath_prepend(str(folder))
         yield str(folder / "prompts.jsonl")
 

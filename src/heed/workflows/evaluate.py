@@ -7,6 +7,7 @@ reference, ranked by the gold judge without noise.
 
 import math
 from collections.abc import Sequence
+from functools import cached_property
 from typing import Any, Literal
 
 from pydantic import Field, NonNegativeFloat, PositiveInt
@@ -140,6 +141,13 @@ class Answers:
                     columns["kl"] = [kl + bound for kl in columns["kl"]]
         return columns
 
+    @cached_property
+    def _reference_lm(self):
+        """Read once, for however many models."""
+        from heed.language.models import load_policy
+
+        return load_policy(self.settings.models[self.reference]).eval()
+
     def _scored(self, proxy, acted):
         if proxy is None:
             raise UserError("best_of chooses by the reward: give reward_model or reward_functions")
@@ -151,11 +159,10 @@ class Answers:
 
         from heed.language.actor import Conditioned
         from heed.language.batches import Told
-        from heed.language.models import load_policy
         from heed.language.policy import Policy
 
         s = self.settings
-        policies = [Policy(m, temperature=s.temperature) for m in (lm, load_policy(s.models[self.reference]).eval())]
+        policies = [Policy(m, temperature=s.temperature) for m in (lm, self._reference_lm)]
         if isinstance(tokens, Told):
             policies[0] = Conditioned(policies[0], None)
         with torch.no_grad():
