@@ -3,7 +3,8 @@
 import pytest
 
 from heed.errors import UserError
-from heed.language.rewards.sentiment import PIECE, classifier, fit, gold, pieces
+from heed.language.rewards import sentiment
+from heed.language.rewards.sentiment import PIECE, REVIEWS, cache_of, classifier, fit, gold, pieces
 from heed.records import Candidate, Prompt, Rating
 
 
@@ -20,7 +21,7 @@ def test_pieces_are_as_long_as_what_a_policy_writes():
 
 def test_log_odds_follow_the_stars():
     model = fit([review("a wonderful warm film", 9), review("a dull boring film", 2)] * 20)
-    good, bad, neither = model.decision_function(["warm and wonderful", "boring", "film"])
+    good, bad, neither = model(["warm and wonderful", "boring", "film"])
     assert good > 1 > abs(neither) > -1 > bad
 
 
@@ -29,3 +30,27 @@ def test_where_there_are_no_reviews_it_says_where_it_looked(tmp_path, monkeypatc
     monkeypatch.setenv("HEED_DATA", str(tmp_path))
     with pytest.raises(UserError, match=r"no reviews at .*imdb.*set HEED_DATA"):
         gold(["p"], ["c"])
+
+
+def test_it_is_learnt_once_and_then_read_from_the_cache(tmp_path, monkeypatch):
+    """Learning takes most of a minute, and a comparison of methods is many processes."""
+    path, learnt = tmp_path / REVIEWS, []
+    path.parent.mkdir()
+    path.write_text("reviews")
+    monkeypatch.setenv("HEED_DATA", str(tmp_path))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    reviews = [review("a wonderful warm film", 9), review("a dull boring film", 2)] * 20
+    monkeypatch.setattr(sentiment, "load", lambda *_: learnt.append(1) or reviews)
+
+    def again():
+        classifier.cache_clear()  # another process
+        return gold(["p"] * 2, ["warm and wonderful", "boring"])
+
+    first = again()
+    assert again() == first == fit(reviews)(["warm and wonderful", "boring"]).tolist(), "to the bit"
+    assert len(learnt) == 1
+    cache_of(path).write_text("damaged")
+    assert again() == first and len(learnt) == 2, "learnt again"
+    path.write_text("other reviews")
+    assert again() == first and len(learnt) == 3, "another file, another classifier"
+    classifier.cache_clear()

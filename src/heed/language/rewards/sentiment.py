@@ -5,11 +5,17 @@ The sentiment task of Ziegler et al. 2019 trains on a classifier's score, so a r
 test half of the Large Movie Review Dataset, Maas et al. 2011), on pieces as long as what a policy writes.
 """
 
+import hashlib
 import os
+import zipfile
 from collections.abc import Sequence
-from functools import cache
+from dataclasses import dataclass
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from heed.errors import UserError
 from heed.language.datasets import load
@@ -22,33 +28,80 @@ PIECE = 32  # words the classifier reads at a time
 
 def gold(prompts: Sequence[str], completions: Sequence[str], **columns) -> list[float]:
     """The log-odds that each continuation comes from a good review (7 stars or more) and not a bad one (4 or fewer)."""
-    return classifier().decision_function([str(c) for c in completions]).tolist()
+    return classifier()([str(c) for c in completions]).tolist()
+
+
+@dataclass(frozen=True)
+class Classifier:
+    """TF-IDF of words and pairs of words, and a weight for each: nothing in it but a list of words and three arrays."""
+
+    words: NDArray[np.str_]  # [V]
+    idf: NDArray[np.float64]  # [V]
+    weights: NDArray[np.float64]  # [V]
+    bias: NDArray[np.float64]  # [1]
+
+    def __call__(self, texts: Sequence[str]) -> NDArray[np.float64]:
+        """Log-odds of each text."""
+        return self._vectorizer.transform(texts) @ self.weights + self.bias
+
+    @cached_property
+    def _vectorizer(self) -> Any:
+        found = vectorizer(vocabulary={word: i for i, word in enumerate(self.words.tolist())})
+        found.idf_ = self.idf
+        return found
+
+    def save(self, path: Path) -> None:
+        """Whole or not there; two processes may do it at once."""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        part = path.with_name(f"{path.stem}.{os.getpid()}.npz")
+        np.savez(part, words=self.words, idf=self.idf, weights=self.weights, bias=self.bias)
+        part.replace(path)
 
 
 @cache
-def classifier() -> Any:
-    """The fitted classifier, learnt once a process from the test half of the reviews in HEED_DATA."""
+def classifier() -> Classifier:
+    """The classifier of the test half of the reviews in HEED_DATA: learnt once, then kept in the user's cache."""
     path = Path(os.environ.get("HEED_DATA", "")) / REVIEWS
     if not path.is_file():
         raise UserError(f"no reviews at {path}: set HEED_DATA to the folder that holds {REVIEWS}, or leave `gold` out")
-    return fit(load(str(path), Rating, "test"))
+    kept = cache_of(path)
+    try:
+        with np.load(kept, allow_pickle=False) as found:
+            return Classifier(**found)
+    except (OSError, ValueError, TypeError, zipfile.BadZipFile):  # not there yet, or not ours
+        found = fit(load(str(path), Rating, "test"))
+        found.save(kept)
+        return found
 
 
-def fit(reviews: Sequence[Rating]) -> Any:
-    """TF-IDF of words and pairs of words into logistic regression, on pieces of the reviews."""
+def cache_of(path: Path) -> Path:
+    """Where the classifier learnt from this very file by this very code is kept: another file or code, another name."""
+    stamp = (str(path.resolve()), path.stat().st_size, path.stat().st_mtime_ns, Path(__file__).read_text(encoding="utf-8"))
+    home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    return home / "heed" / f"sentiment-{hashlib.sha256(repr(stamp).encode()).hexdigest()[:16]}.npz"
+
+
+def vectorizer(**settings) -> Any:
+    """What cuts texts into words and pairs of words."""
     try:
         from sklearn.feature_extraction.text import TfidfVectorizer
-        from sklearn.linear_model import LogisticRegression
-        from sklearn.pipeline import make_pipeline
     except ImportError:
         raise UserError("the gold judge of reviews needs scikit-learn: pip install 'heed[evaluation]'") from None
+    return TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True, **settings)
+
+
+def fit(reviews: Sequence[Rating]) -> Classifier:
+    """Logistic regression on TF-IDF of the pieces of the reviews."""
+    words = vectorizer(min_df=5, max_features=100_000)
+    from sklearn.linear_model import LogisticRegression
+
     texts, labels = [], []
     for review in reviews:
         for piece in pieces(review.candidate.text):
             texts.append(piece)
             labels.append(overall(review) > (review.low + review.high) / 2)
-    words = TfidfVectorizer(ngram_range=(1, 2), min_df=5, max_features=100_000, sublinear_tf=True)
-    return make_pipeline(words, LogisticRegression(C=2.0, solver="liblinear")).fit(texts, labels)
+    model = LogisticRegression(C=2.0, solver="liblinear").fit(words.fit_transform(texts), labels)
+    return Classifier(words.get_feature_names_out().astype(str), words.idf_, model.coef_[0], model.intercept_)
 
 
 def pieces(text: str) -> list[str]:
