@@ -122,12 +122,9 @@ def _drawn(stage: Stage, heading: str, note: str, lines: dict[str, list[tuple[fl
         for (label, points), ink in zip(lines.items(), ("main", "second"), strict=False):
             x, y = [step / 1000 for step, _ in points], [value for _, value in points]
             axes.plot(x, y, color=COLOURS[ink], label=label)
-            if label:
-                others = [points[-1][1] for name, points in lines.items() if name != label]
-                up = all(y[-1] > other or (y[-1] == other and ink == "main") for other in others)
-                axes.annotate(label, (x[-1], y[-1]), (2, 6 if up else -6), textcoords="offset points", ha="right",
-                              va="bottom" if up else "top", color=COLOURS[ink], fontweight="bold")
             told.append(f"{label} from {number(y[0])} to {number(y[-1])}.".strip())
+        if len(lines) > 1:
+            axes.legend(frameon=False, labelcolor="linecolor")
         axes.set_xlabel("thousand environment steps", loc="right")
         alt = f"{heading} over environment steps: " + " ".join(told)
         return Plot(heading, note, to_svg(figure, f"{stage.name} {heading}", alt), alt)

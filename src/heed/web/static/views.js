@@ -57,7 +57,8 @@ function marked(on) {
   }
   for (const words of Object.values(own)) mark(words);
   const [ours, theirs] = [own.del, own.ins].map((words) => words.filter((one) => /[\p{L}\p{N}]/u.test(one.word)).length);
-  return (hint.textContent = own.del.length + own.ins.length ? `Only in A: ${count(ours)}. Only in B: ${count(theirs)}.` : "The same, word for word.");
+  const differ = own.del.length + own.ins.length;
+  return (hint.textContent = differ ? `Only in A: ${count(ours)}. Only in B: ${count(theirs)}.` : "The same, word for word.");
 }
 
 const count = (n) => `${n} word${n === 1 ? "" : "s"}`;
