@@ -70,15 +70,15 @@ class Learner:
         count = float(part.batch.count)  # of the whole batch, before any of its parts
         if count == 0:
             return {}
-        sums: dict[str, tuple[Tensor, Tensor]] = {}
+        sums: dict[str, tuple[float, float]] = {}
         for index in self.ranks.share(torch.arange(len(part.batch))).split(self.micro_batch):
             with self.autocast():
-                loss = part.loss(self.model, part.batch.select(index))
+                loss = part.loss(self.model, part.batch if len(index) == len(part.batch) else part.batch.select(index))
             (loss.total * (part.weight / count)).backward()
             for name, (total, n) in {"loss": (loss.total.detach(), loss.count), **loss.metrics}.items():
                 old = sums.get(name, (0.0, 0.0))
-                sums[name] = (old[0] + total, old[1] + n)
-        flat = self.ranks.add(*(float(x) for pair in sums.values() for x in pair))
+                sums[name] = (old[0] + float(total), old[1] + float(n))
+        flat = self.ranks.add(*(x for pair in sums.values() for x in pair))
         totals = dict(zip(sums, zip(flat[::2], flat[1::2], strict=True), strict=True))
         assert abs(totals["loss"][1] - count) < 1e-3 * count, "the loss counted other units than its batch announced"
         return {name: total / n for name, (total, n) in totals.items() if n}
