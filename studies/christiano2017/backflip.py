@@ -1,5 +1,7 @@
 """The Hopper's backflip from 900 answers, given by a rule that says what a person would (Christiano et al. 2017, section 3.2).
 
+The rule is the true reward of the environment HopperFlip: turning backwards, the more so high up.
+
     python studies/christiano2017/backflip.py --seeds 5
     python studies/christiano2017/backflip.py --table
 
@@ -10,7 +12,6 @@ Each seed is one `heed control` below --runs; what is done is not done again, wh
 
 import argparse
 import json
-import os
 import shlex
 import subprocess
 import sys
@@ -24,13 +25,6 @@ UPRIGHT = 0.6  # radians off the vertical
 Z, ANGLE = 1, 2  # in the state; the angle grows forwards and is not reduced to one turn
 CLEAR = 0.005  # metres between the lowest point and the floor, in a jump
 EPISODES = 16
-
-
-def worth(segment):
-    """What the rule sees in a segment: how far it turns backwards, a turn high up counting more than one on the floor."""
-    z, angle = segment.states[:, Z], segment.states[:, ANGLE]
-    turned = -(np.diff(angle) * z[1:].clip(0)).sum()
-    return float(turned + 0.1 * z.mean())  # where nobody turns, who stands is better than who lies
 
 
 def flips(states):
@@ -57,7 +51,7 @@ def in_the_air(states):
 
 def command(seed, place, more):
     """The command line of one run."""
-    words = ["--config", str(HERE / "backflip.yaml"), "judge=backflip:worth", f"seed={seed}", f"output_dir={place}", *more]
+    words = ["--config", str(HERE / "backflip.yaml"), f"seed={seed}", f"output_dir={place}", *more]
     return [sys.executable, "-m", "heed", "control", *words]
 
 
@@ -93,14 +87,13 @@ def main():
     options.add_argument("--table", action="store_true", help="only what is there")
     options.add_argument("more", nargs="*", help="settings of heed control, key=value")
     given = options.parse_args()
-    path = os.pathsep.join(filter(None, [str(HERE), os.environ.get("PYTHONPATH", "")]))
     print("| seed | flips in 1,000 steps: mean | in the air | each episode | CPU-s |\n|---|---|---|---|---|")
     for seed in range(given.first_seed, given.first_seed + given.seeds):
         place = given.runs / str(seed)
         if not given.table and not (place / "summary.json").exists():
             line = command(seed, place, given.more)
             print(shlex.join(line), file=sys.stderr)
-            subprocess.run(line, check=True, env={**os.environ, "PYTHONPATH": path})
+            subprocess.run(line, check=True)
         if (place / "summary.json").exists():
             found = measured(place)
             (place / "flips.json").write_text(json.dumps(found) + "\n")

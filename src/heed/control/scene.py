@@ -46,6 +46,7 @@ class View:
 VIEWS = {
     "HalfCheetah": View(3.6, 0.5, follow="x"),
     "Hopper": View(4.2, 1.15, follow="x"),
+    "HopperFlip": View(4.2, 1.15, follow="x"),
     "Walker2d": View(4.2, 1.0, follow="x"),
     "Ant": View(5.0, 0.5, -25.0, follow="xy"),
     "Swimmer": View(5.0, 0.0, -89.0, follow="xy"),

@@ -37,6 +37,9 @@ GOALS = {
     "Hopper": "The robot is to hop to the right as fast as it can without falling. If it falls in one clip, prefer the other; "
               "if in neither or in both, prefer the one in which its middle gets further to the right. Standing is better "
               "than lying.",
+    "HopperFlip": "The robot is to do backflips: jump off its foot, turn over backwards in the air, land on its foot again. "
+                  "Prefer the clip in which it turns further backwards; if neither turns, the one that stands upright or jumps "
+                  "higher. Turning forwards is worse than not turning.",
     "Walker2d": "The robot is to walk to the right as fast as it can without falling. If it falls in one clip, prefer the "
                 "other; if in neither or in both, prefer the one that gets further. Standing is better than lying.",
     "Ant": "The robot is to move to the right as fast as it can, on its feet. Upright before upside down; then the one that "

@@ -1,4 +1,4 @@
-"""The eight MuJoCo tasks of Christiano et al. 2017, as edited there so that nothing gives the goal away.
+"""The eight MuJoCo tasks of Christiano et al. 2017, as edited there so that nothing gives the goal away, and its backflip.
 
 No episode ends early: what ended it in Gymnasium is a penalty here.  No torque penalty: raters cannot see it.  The
 penalties are those of rl-teacher, which a co-author published; a segment is 1.5 s of the video at its frame rate.
@@ -76,6 +76,16 @@ def _double_pendulum(s: Step) -> Array:
     return 10 - penalties + 10 * (z - 1)
 
 
+def _see_turning(q: Array, v: Array) -> Array:
+    """The Hopper's angle as sine and cosine: one that has turned over is where it was, not somewhere it has never been."""
+    return np.concatenate([q[:, 1:2], np.sin(q[:, 2:3]), np.cos(q[:, 2:3]), q[:, 3:], v.clip(-10, 10)], 1)
+
+
+def _flip(s: Step) -> Array:
+    """Turning backwards, the more so high up; where nobody turns, who stands is better than who lies."""
+    return s.qpos[:, 1].clip(0) * (s.before[:, 2] - s.qpos[:, 2]) / s.dt + 0.1 * s.qpos[:, 1]
+
+
 TASKS = {
     "Reacher": Task("reacher.xml", 2, 10, 50, lambda s: -np.linalg.norm(_reach(s.qpos), axis=1), _see_reacher, 0.1, goal=True),
     "InvertedPendulum": Task("inverted_pendulum.xml", 2, 10, 25, lambda s: 1 - s.qpos[:, 1] ** 2, _without(0), 0.01),
@@ -83,6 +93,7 @@ TASKS = {
                                    normal_velocity=True),
     "HalfCheetah": Task("half_cheetah.xml", 5, 20, 1000, lambda s: s.speed, _without(1), 0.1, normal_velocity=True),
     "Hopper": Task("hopper.xml", 4, 40, 1000, lambda s: s.speed + 1 + (s.qpos[:, 1] - 1), _without(1, 10), 5e-3),
+    "HopperFlip": Task("hopper.xml", 4, 40, 1000, _flip, _see_turning, 5e-3),
     "Walker2d": Task("walker2d_v5.xml", 4, 30, 1000, lambda s: s.speed + 1 + (s.qpos[:, 1] - 2), _without(1, 10), 5e-3),
     "Ant": Task("ant.xml", 5, 20, 1000, lambda s: s.speed + (s.qpos[:, 2] - 1.2), _without(2), 0.1, normal_velocity=True),
     "Swimmer": Task("swimmer.xml", 4, 40, 1000, lambda s: s.speed, _without(2), 0.1),
