@@ -175,8 +175,8 @@ def encode_demonstration(tokenizer, row: Demonstration) -> tuple[list[int], list
 
 
 def decode(tokenizer, ids: Sequence[int]) -> str:
-    """Text of completion ids, special tokens left out."""
-    return tokenizer.decode(ids, skip_special_tokens=True)
+    """Text of completion ids, special tokens left out; a NUL byte, which no file of rows may hold, is U+FFFD."""
+    return tokenizer.decode(ids, skip_special_tokens=True).replace("\0", "\ufffd")
 
 
 def truncate_prompt(ids: list[int], limit: int) -> list[int]:
