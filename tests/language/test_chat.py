@@ -4,7 +4,7 @@ import json
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from tokenizers import Tokenizer, models
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
@@ -108,6 +108,7 @@ def test_what_is_learnt_from_is_what_is_met_when_answering(tokenizer):
 @settings(max_examples=60, deadline=None)
 @given(text=st.text(max_size=40))
 def test_any_text_comes_back_as_it_was(trained, text):
+    assume(not any(token in text for token in trained.all_special_tokens))  # written out in plain text they are meant
     assert decode(trained, encode_completion(trained, text)) == text.replace("\0", "\ufffd")
 
 
