@@ -137,7 +137,7 @@ def figure(tasks: Mapping[str, Comparison], path: Path) -> None:
         axes.spines[["top", "right"]].set_visible(False)
     here = {m.family for found in tasks.values() for m in found.ranked}
     shown = [plt.Line2D([], [], color=ink, marker="D", label=family) for family, ink in INKS.items() if family in here]
-    drawing.legend(handles=shown, loc="outside lower center", ncols=len(shown), frameon=False)
+    drawing.legend(handles=shown, loc="outside lower center", ncols=min(len(shown), 2 * len(tasks)), frameon=False)
     drawing.savefig(path, dpi=80)
     plt.close(drawing)
 
