@@ -152,7 +152,7 @@ def about(tasks: Mapping[str, Comparison]) -> str:
         f"noise; PPO, RLOO, GRPO, online DPO and best of n use a reward model of these rankings, whose cost stands in no "
         f"training, and RLOO-GT the judge itself. The settings were taken from recipes that work, not searched for each "
         f"method; the models have 0.26 to 1.6 million parameters. Preferred: by the judge, ties half. Times are by the clock, "
-        f"two trainings at a time, on a machine that may have had other work."
+        f"on a machine that may have had other work."
     )
 
 

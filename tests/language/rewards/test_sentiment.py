@@ -53,4 +53,7 @@ def test_it_is_learnt_once_and_then_read_from_the_cache(tmp_path, monkeypatch):
     assert again() == first and len(learnt) == 2, "learnt again"
     path.write_text("other reviews")
     assert again() == first and len(learnt) == 3, "another file, another classifier"
+    (tmp_path / "a file").write_text("")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "a file"))
+    assert again() == first and len(learnt) == 4, "where nothing can be written it costs time, not the run"
     classifier.cache_clear()

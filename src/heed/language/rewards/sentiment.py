@@ -5,7 +5,9 @@ The sentiment task of Ziegler et al. 2019 trains on a classifier's score, so a r
 test half of the Large Movie Review Dataset, Maas et al. 2011), on pieces as long as what a policy writes.
 """
 
+import contextlib
 import hashlib
+import io
 import os
 import zipfile
 from collections.abc import Sequence
@@ -17,7 +19,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from heed.errors import UserError
+from heed.errors import RunError, UserError
 from heed.language.datasets import load
 from heed.language.datasets.kinds import overall
 from heed.records import Rating
@@ -51,11 +53,22 @@ class Classifier:
         return found
 
     def save(self, path: Path) -> None:
-        """Whole or not there; two processes may do it at once."""
-        path.parent.mkdir(parents=True, exist_ok=True)
-        part = path.with_name(f"{path.stem}.{os.getpid()}.npz")
-        np.savez(part, words=self.words, idf=self.idf, weights=self.weights, bias=self.bias)
-        part.replace(path)
+        """Whole or not there; where nothing can be written the next process learns it again."""
+        from heed.training.checkpoint import write_bytes
+
+        made = io.BytesIO()
+        np.savez(made, words=self.words, idf=self.idf, weights=self.weights, bias=self.bias)
+        with contextlib.suppress(RunError):
+            write_bytes(path, made.getvalue())
+
+    @classmethod
+    def read(cls, path: Path) -> "Classifier | None":
+        """What `save` wrote; None where it is not there, or is something else."""
+        try:
+            with np.load(path, allow_pickle=False) as found:
+                return cls(**found)
+        except (OSError, ValueError, TypeError, zipfile.BadZipFile):
+            return None
 
 
 @cache
@@ -65,13 +78,11 @@ def classifier() -> Classifier:
     if not path.is_file():
         raise UserError(f"no reviews at {path}: set HEED_DATA to the folder that holds {REVIEWS}, or leave `gold` out")
     kept = cache_of(path)
-    try:
-        with np.load(kept, allow_pickle=False) as found:
-            return Classifier(**found)
-    except (OSError, ValueError, TypeError, zipfile.BadZipFile):  # not there yet, or not ours
+    found = Classifier.read(kept)
+    if found is None:
         found = fit(load(str(path), Rating, "test"))
         found.save(kept)
-        return found
+    return found
 
 
 def cache_of(path: Path) -> Path:
