@@ -104,12 +104,16 @@ class Ranked:
 
     def select(self, index: Tensor) -> "Ranked":
         """The groups `index`, with their candidates."""
-        sizes = (self.ranks > 0).sum(1)
-        starts = sizes.cumsum(0) - sizes
-        rows = torch.cat([torch.arange(int(starts[i]), int(starts[i] + sizes[i])) for i in index.tolist()])
+        rows = self.rows_of(index)
         margin = None if self.margin is None else self.margin[index]
         ref_logprobs = None if self.ref_logprobs is None else self.ref_logprobs[rows]
         return Ranked(self.candidates.select(rows), self.ranks[index], margin, ref_logprobs)
+
+    def rows_of(self, index: Tensor) -> Tensor:
+        """Where the candidates of the groups `index` stand among all candidates."""
+        sizes = (self.ranks > 0).sum(1)
+        starts = sizes.cumsum(0) - sizes
+        return torch.cat([torch.arange(int(starts[i]), int(starts[i] + sizes[i])) for i in index.tolist()])
 
 
 @dataclass(frozen=True)

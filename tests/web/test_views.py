@@ -145,7 +145,8 @@ def test_without_javascript_nothing_is_blurred_and_no_button_does_nothing(live, 
     page.fill("#text", "Be bad.")
     page.click("#submit")
     page.click("#replies button")
-    assert page.locator("#card-A .text").is_visible() and page.locator("[data-view]:visible").count() == 0
+    page.wait_for_selector("#card-A .text")  # visible, once the next page has come
+    assert page.locator("[data-view]:visible").count() == 0
     page.context.close()
 
 

@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
+from safetensors.torch import load_file
 
 from heed.config import make
 from heed.errors import UserError
@@ -86,6 +87,20 @@ def test_the_reference_is_asked_once(data, sft, tmp_path):
     before = kept.stat().st_mtime_ns
     offline.run(first)
     assert kept.stat().st_mtime_ns == before
+
+
+@pytest.mark.parametrize("algorithm", ["dpo", "kto"])
+def test_the_reference_is_asked_of_what_is_read(algorithm, rankings, sft, tmp_path):
+    """A budget ends before the first epoch does: the rest of the rows would be read by the reference alone."""
+    offline.run(settings(tmp_path / "run", sft, rankings, algorithm, max_steps=2))
+    found = load_file(tmp_path / "run" / "reference" / "logprobs.safetensors")
+    rows = 2 * 8 * (2 if algorithm == "dpo" else 1)  # two steps of eight rankings of two answers, or of eight answers
+    assert found["train"].isfinite().sum() == rows < len(found["train"]) and found["valid"].isfinite().all()
+    offline.run(settings(tmp_path / "long", sft, rankings, algorithm, num_train_epochs=1, max_steps=-1))
+    all_of_them = load_file(tmp_path / "long" / "reference" / "logprobs.safetensors")
+    assert all_of_them["train"].isfinite().all()
+    asked = found["train"].isfinite()
+    assert found["train"][asked].numpy() == pytest.approx(all_of_them["train"][asked].numpy(), abs=1e-4)
 
 
 def test_at_the_first_step_the_policy_is_its_reference(data, sft, tmp_path):

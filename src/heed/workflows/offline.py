@@ -3,8 +3,8 @@
 algorithm names the method and `parameters` its hyperparameters, in the paper's words (docs/papers.md): direct methods
 (dpo, ipo, f_dpo, robust_dpo, rso, simpo, orpo, slic, unlikelihood, kto) and supervised ones (raft: the answers liked most;
 position_weighted, rating_weighted: all of them, by how much they were liked; conditional_sft: all of them, each behind a word
-that says how good it is).  K answers of a prompt are one batch element.  The reference's log-probabilities are computed once
-and kept in the run; with LoRA the reference is the base.
+that says how good it is).  K answers of a prompt are one batch element.  The reference's log-probabilities of what will be
+read are computed once and kept in the run; with LoRA the reference is the base.
 """
 
 from typing import Any, Literal
@@ -78,21 +78,26 @@ def run(settings: OfflineSettings) -> dict[str, Any]:
     lm = disable_dropout(load_policy(settings.model, lora_r=settings.lora_r, lora_alpha=settings.lora_alpha))
     rows = methods.resolve(settings.rows)(settings, tokenizer, min(settings.max_length, context_length(lm)), algorithm)
     fit_embeddings(base_of(lm), tokenizer)
+    total = total_steps(len(rows), settings.batch_size, settings.num_train_epochs, settings.max_steps)
+    if settings.max_tokens:
+        total = max(1, round(settings.max_tokens * len(rows) / (rows.tokens * settings.batch_size)))
+
+    def index_of(step: int) -> list[int]:
+        return batch_indices(step, len(rows), settings.batch_size, settings.seed)
+
     if method.reference:
+        first_pass = min(total, -(-len(rows) // settings.batch_size))  # what comes later was read in it
+        read = sorted({i for step in range(first_pass) for i in index_of(step)})
         with run.phase("reference"):
-            rows.refer(run.dir, settings.reference_model or settings.model)
+            rows.refer(run.dir, settings.reference_model or settings.model, torch.tensor(read))
     if hasattr(rows, "begin"):
         rows.begin(lm, settings.lora_r)
     policy = Policy(lm, packing=settings.packing)
     learner = make_learner(policy, settings, ranks=run.ranks)
-    total = total_steps(len(rows), settings.batch_size, settings.num_train_epochs, settings.max_steps)
-    if settings.max_tokens:
-        total = max(1, round(settings.max_tokens * len(rows) / (rows.tokens * settings.batch_size)))
     run.say(f"{settings.algorithm}: {rows.said}, {total} steps")
 
     def part_of(step: int) -> list:
-        index = batch_indices(step, len(rows), settings.batch_size, settings.seed)
-        return rows.parts(policy, torch.tensor(index))
+        return rows.parts(policy, torch.tensor(index_of(step)))
 
     train(run, learner, name="offline", part_of=part_of, evaluate=lambda: plain(rows.figures(policy)),
           **loop_arguments(settings, total))

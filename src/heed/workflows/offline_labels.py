@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from heed.workflows.judgements import Figures, load_judgements
 from heed.workflows.offline_rows import Compared, referred, whole_logprobs
@@ -33,12 +34,12 @@ class Labels(Compared):
     def tokens(self) -> int:
         return int(self.rows.count)
 
-    def refer(self, folder: Path, model: str) -> None:
+    def refer(self, folder: Path, model: str, read: Any) -> None:
         from heed.experience import Labelled
 
         found = referred(folder, model, self.settings, {
             "train": self.rows, "others": self.others, "valid": self.valid.ranked.candidates,
-            "test": self.test.ranked.candidates})
+            "test": self.test.ranked.candidates}, read)
         self.labelled = Labelled(self.rows, self.good, found["train"], self.others, found["others"])
         self.valid, self.test = (replace(rows, ranked=replace(rows.ranked, ref_logprobs=found[name]))
                                  for name, rows in (("valid", self.valid), ("test", self.test)))
@@ -72,11 +73,11 @@ class RatedLabels(Labels):
         good = int(self.good.sum())
         return f"{good:,} good and {len(self) - good:,} bad answers, {len(self.held_out.scores):,} held out"
 
-    def refer(self, folder: Path, model: str) -> None:
+    def refer(self, folder: Path, model: str, read: Any) -> None:
         from heed.experience import Labelled
 
         found = referred(folder, model, self.settings, {
-            "train": self.rows, "others": self.others, "valid": self.held_out.tokens})
+            "train": self.rows, "others": self.others, "valid": self.held_out.tokens}, read)
         self.labelled = Labelled(self.rows, self.good, found["train"], self.others, found["others"])
         self.before = found["valid"]
 

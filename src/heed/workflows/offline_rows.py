@@ -43,10 +43,11 @@ class Compared:
         """Completion tokens of all rows."""
         return int(self.train.candidates.count)
 
-    def refer(self, folder: Path, model: str) -> None:
-        """The reference's log-probabilities of every answer, computed once and kept in the run."""
+    def refer(self, folder: Path, model: str, read: Any) -> None:
+        """The reference's log-probabilities of the answers in the rows `read` and of all held-out ones, computed once and kept
+        in the run; those of other answers are NaN."""
         found = referred(folder, model, self.settings, {"train": self.train.candidates, "valid": self.valid.ranked.candidates,
-                                                        "test": self.test.ranked.candidates})
+                                                        "test": self.test.ranked.candidates}, self.train.rows_of(read))
         self.train = replace(self.train, ref_logprobs=found["train"])
         self.valid, self.test = (replace(rows, ranked=replace(rows.ranked, ref_logprobs=found[name]))
                                  for name, rows in (("valid", self.valid), ("test", self.test)))
@@ -172,8 +173,10 @@ class RatedExamples(Examples):
         return {"eval_loss": (-whole_logprobs(policy, rows, self.settings.micro_batch).sum() / rows.count).item()}
 
 
-def referred(folder: Path, model: str, settings, rows: dict[str, Any]) -> dict[str, Any]:
-    """log p of each answer by the reference [N], by name of its set; from the run's file where an earlier start wrote it."""
+def referred(folder: Path, model: str, settings, rows: dict[str, Any], read: Any) -> dict[str, Any]:
+    """log p of each answer by the reference [N], by name of its set; from the run's file where an earlier start wrote it.
+    Of the sets train and others only the answers `read` (a budget of tokens may read few of them), NaN elsewhere."""
+    import torch
     from safetensors import SafetensorError
     from safetensors.torch import load_file, save_file
 
@@ -182,14 +185,19 @@ def referred(folder: Path, model: str, settings, rows: dict[str, Any]) -> dict[s
     from heed.training.checkpoint import replace_folder
 
     place = folder / "reference"
+    wanted = {name: read if name in ("train", "others") else torch.arange(len(r)) for name, r in rows.items()}
     try:
         found = load_file(place / "logprobs.safetensors")
-        if {name: len(r) for name, r in rows.items()} == {name: len(v) for name, v in found.items()}:
+        if {name: len(r) for name, r in rows.items()} == {name: len(v) for name, v in found.items()} and not any(
+                found[name][index].isnan().any() for name, index in wanted.items()):
             return found
     except (OSError, SafetensorError):
         pass  # not computed yet, or damaged from outside
     reference = Policy(disable_dropout(load_policy(model)).eval(), packing=settings.packing)
-    found = {name: whole_logprobs(reference, r, 4 * settings.micro_batch) for name, r in rows.items()}
+    found = {name: torch.full((len(r),), torch.nan) for name, r in rows.items()}
+    for name, index in wanted.items():
+        if len(index):
+            found[name][index] = whole_logprobs(reference, rows[name].select(index), 4 * settings.micro_batch)
     replace_folder(place, lambda part: save_file(found, part / "logprobs.safetensors"))
     return found
 
