@@ -48,12 +48,11 @@ def read() -> tuple[dict[str, Trained], float, int]:
 
     def of(name: str) -> Trained:
         figures = [f for f in found if f"perplexity/{name}" in f]
-        return Trained([f[f"perplexity/{name}"] for f in figures],
-                       *([f[f"{figure}/{name}{against}"]["value"] for f in figures]
-                         for figure, against in (("win_rate/gold", f"_vs_{SFT}"), ("gold", ""), ("kl", ""))))
+        return Trained(*([f[f"{figure}/{name}{against}"]["value"] for f in figures] for figure, against in (
+            ("perplexity", ""), ("win_rate/gold", f"_vs_{SFT}"), ("gold", ""), ("kl", ""))))
 
     every = [name for name in (PLAIN, *MIXED, *PRICED) if all(f"perplexity/{name}" in f for f in found)]
-    return {name: of(name) for name in every}, found[0][f"perplexity/{SFT}"], found[0][f"gold/{SFT}"]["n"]
+    return {name: of(name) for name in every}, found[0][f"perplexity/{SFT}"]["value"], found[0][f"gold/{SFT}"]["n"]
 
 
 def claims(found: Mapping[str, Trained], sft: float) -> list[page.Claim]:
@@ -86,7 +85,7 @@ def write() -> None:
     """README.md and its figure."""
     found, sft, requests = read()
     demo = page.read(page.DEMO / "evaluate" / "summary.json") or {}
-    base = demo.get("perplexity/base")
+    base = demo.get("perplexity/base", {}).get("value")
     n = len(found[PLAIN].win)
     draw(found, sft, base, HERE / "tax.png")
     rows = [[name, len(t.win), *(page.said(page.estimate(values)) for values in (t.perplexity, t.win, t.gold, t.kl))]

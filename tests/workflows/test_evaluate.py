@@ -1,26 +1,44 @@
 """evaluate: what the policy was trained on may be functions alone, weighted as they were in training."""
 
 import json
+from pathlib import Path
 
 import pytest
 import torch
 
 from heed.workflows import evaluate
+from heed.workflows.pretrain import load_texts
 
 
-def test_the_proxy_may_be_functions(data, base, tmp_path, monkeypatch):
+def lengths(tmp_path, monkeypatch):
+    """A judge who counts characters; its module has one beside it, who gives 1 to all."""
     (tmp_path / "judges_of_test_evaluate.py").write_text(
         "def length(prompts, completions, **columns):\n    return [float(len(c)) for c in completions]\n"
         "def one(prompts, completions, **columns):\n    return [1.0 for c in completions]\n")
     monkeypatch.syspath_prepend(str(tmp_path))
+    return "judges_of_test_evaluate:length"
+
+
+def test_the_proxy_may_be_functions(data, base, tmp_path, monkeypatch):
+    length = lengths(tmp_path, monkeypatch)
     found = evaluate.run(evaluate.Evaluate(
         output_dir=str(tmp_path / "out"), models={"base": base}, dataset=data["texts"], split="train", max_prompts=8,
         num_generations=2, max_completion_length=6, reward_weights=[1.0, 10.0],
-        reward_functions=["judges_of_test_evaluate:length", "judges_of_test_evaluate:one"]))
+        reward_functions=[length, "judges_of_test_evaluate:one"]))
     rows = [json.loads(line) for line in (tmp_path / "out" / "samples.jsonl").read_text().splitlines()]
     expected = [len(t) + 10 for row in rows for t in row["completions"]["base"]]
     assert [v for row in rows for v in row["proxy"]["base"]] == expected
     assert found["proxy/base"]["value"] == pytest.approx(sum(expected) / len(expected))
+
+
+def test_perplexity_is_that_of_pretraining_between_bounds_over_texts(data, base, tmp_path, monkeypatch):
+    found = evaluate.run(evaluate.Evaluate(
+        output_dir=str(tmp_path / "out"), models={"base": base}, dataset=data["texts"], split="train", max_prompts=2,
+        num_generations=1, max_completion_length=2, gold=lengths(tmp_path, monkeypatch), texts=data["texts"]))
+    found = found["perplexity/base"]
+    before = json.loads((Path(base).parent / "summary.json").read_text())["perplexity"]
+    assert found["value"] == pytest.approx(before, rel=1e-5) and found["low"] < before < found["high"]
+    assert found["n"] == len(load_texts(data["texts"], "valid", 200)) > 1
 
 
 def test_nobody_else_is_told_the_word_that_a_policy_answers_behind(data, sft, reward, tmp_path, monkeypatch):

@@ -182,14 +182,16 @@ def reward_model_figures(settings: Evaluate, rows: Sequence[dict[str, Any]], ref
 
 
 def text_figures(settings: Evaluate) -> dict[str, Any]:
-    """Perplexity of every model on held-out text: the alignment tax."""
+    """Perplexity of every model on held-out text, with an interval over texts: the alignment tax."""
+    from heed.evaluation.metrics.text import perplexity
     from heed.language.chat import load_tokenizer
     from heed.language.models import load_policy
     from heed.language.policy import Policy
-    from heed.workflows.pretrain import load_texts, text_loss
+    from heed.workflows.pretrain import load_texts, text_losses
 
     if not settings.texts:
         return {}
     texts = load_texts(settings.texts, "valid", 200)
-    return {f"perplexity/{name}": text_loss(Policy(load_policy(path)), load_tokenizer(path), texts, 128, 32)["perplexity"]
+    read = {name: text_losses(Policy(load_policy(path)), load_tokenizer(path), texts, 128, 32)
             for name, path in settings.models.items()}
+    return {f"perplexity/{name}": perplexity(*values).per_token.summary() for name, values in read.items()}

@@ -113,20 +113,27 @@ def text_rows(tokenizer, texts: list[str], length: int):
 
 def text_loss(policy, tokenizer, texts: list[str], length: int, micro_batch: int) -> dict[str, float]:
     """Mean nats a token (EOS included), perplexity, and bits a byte, over texts one by one."""
+    if not texts:
+        return {}
+    nll, tokens, utf8_bytes = (sum(values) for values in text_losses(policy, tokenizer, texts, length, micro_batch))
+    loss = nll / tokens
+    return {"eval_loss": loss, "perplexity": math.exp(min(loss, 50)), "bits_per_byte": nll / math.log(2) / max(1, utf8_bytes)}
+
+
+def text_losses(policy, tokenizer, texts: list[str], length: int, micro_batch: int) -> tuple[list[float], list[int], list[int]]:
+    """-log p of each text (nats, EOS included), its tokens and its bytes, of at most its first `length` - 1 tokens."""
     import torch
 
     from heed.language.batches import make_tokens
     from heed.language.chat import encode_completion
 
-    if not texts:
-        return {}
     start = tokenizer.eos_token_id  # what stands before a document in the blocks
     rows = make_tokens([[start]] * len(texts), [encode_completion(tokenizer, t)[: length - 1] for t in texts])
     policy.eval()
     with torch.no_grad():
-        total = sum(policy(rows.select(i)).logprobs.sum().item() for i in torch.arange(len(rows)).split(micro_batch))
+        parts = [-policy(rows.select(i)).logprobs.sum(1) for i in torch.arange(len(rows)).split(micro_batch)]
     policy.train()
-    read = sum(len(tokenizer.decode(r[:n], skip_special_tokens=True).encode()) for r, n in
-               zip(rows.completion_ids, rows.completion_lengths.tolist(), strict=True))
-    loss = -total / float(rows.count)
-    return {"eval_loss": loss, "perplexity": math.exp(min(loss, 50)), "bits_per_byte": -total / math.log(2) / max(1, read)}
+    tokens = rows.completion_lengths.tolist()
+    read = [len(tokenizer.decode(r[:n], skip_special_tokens=True).encode())
+            for r, n in zip(rows.completion_ids, tokens, strict=True)]
+    return torch.cat(parts).tolist(), tokens, read
