@@ -257,6 +257,8 @@ def write() -> None:
     draw(pool, rl, HERE / "curves.png")
     trainings, furthest = sum(map(len, rl.values())), max(c.kl[-1] for several in pool.curves.values() for c in several) ** 0.5
     steps = max(len(c.kl) for several in rl.values() for c in several)
+    missing = [CONDITIONS[c] for c in CONDITIONS if c not in rl]
+    unrun = [f"Not run yet: PPO against reward models from {', '.join(missing)}."] if missing else []
     page.write(
         HERE, "Overoptimisation of reward models", f"""
 A reward model is right only near what it has seen.  Policies are taken further and further from the SFT model of `make demo`
@@ -269,7 +271,7 @@ R gold's gain over SFT; fits are refused where no turnover was seen.  The claims
 reward model's, by itself; a fit in the tables goes through all points of its row, whose ways lie apart, and its R² shows it.
 A peak of PPO is the mean of three steps.  Gao et al. have reward models of 3 million to 3 billion parameters and n up to
 60,000 (d = 3.2); here best of n ends at d = {furthest:.1f}.
-""", claims(pool.curves, rl),
+""", claims(pool.curves, rl), *unrun,
         "## PPO", fits_table(rl, "rl"), "## Best of n", fits_table(pool.curves, "bon"),
         "## Reward models", models_table(pool),
         "![gold and proxy over sqrt(KL)](curves.png)", "Gold solid, proxy dashed; means over trainings.  A proxy is shifted "

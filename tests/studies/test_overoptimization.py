@@ -98,13 +98,20 @@ def test_the_opposite_is_not_reproduced(study):
 def test_without_a_turnover_the_forms_are_refused_and_the_claim_is_unclear(study):
     rising = {c: [curve(study, "bon", 0.5, 0.0)] * 3 for c in study.CONDITIONS}
     claim = study.forms(rising, "bon")
-    assert claim.verdict == study.page.UNCLEAR and claim.found == "no turnover in 5 of 5 conditions"
+    assert claim.verdict == study.page.UNCLEAR and claim.found == "no turnover on 15 of 15 ways"
 
 
 def test_a_form_that_does_not_fit_is_not_reproduced(study):
     gain = [0.0, *[1.5, -0.7] * 6, *[0.7, -1.5] * 6]  # up and then down, beneath a saw
     saw = study.Curve([float(x) for x in range(25)], [START + x for x in gain], list(range(25)))
-    assert study.forms({"100": [saw]}, "rl").verdict == study.page.NOT
+    assert study.forms({"100": [saw] * 3, "400": [saw] * 3}, "rl").verdict == study.page.NOT
+    assert study.forms({"100": [saw]}, "rl").verdict == study.page.UNCLEAR  # one way says little
+
+
+def test_a_form_fits_each_way_however_far_apart_they_lie(study):
+    ways = {c: [curve(study, "bon", a, 0.5, most=3.0) for a in (0.6, 1.2, 2.4)] for c in ("100", "400", "1600")}
+    assert study.fit(ways["100"], "bon", START).r2_held_out < study.DESCRIBES
+    assert study.forms(ways, "bon").verdict == study.page.REPRODUCED
 
 
 def test_steps_that_cross_leave_more_data_unclear(study):
