@@ -8,7 +8,7 @@ Seal Bay (seal_bay.yaml, from `make demo`), the sentiment of film reviews (imdb.
 """
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,6 +22,7 @@ sys.path.insert(0, str(HERE.parent))
 import page  # noqa: E402  (the folder above is no package)
 
 TASKS = {"Seal Bay": "seal_bay", "film reviews": "imdb", "stories": "stories"}
+RUNS = Path("runs/studies/why_rl")
 IMDB_START = page.ROOT / "studies" / "dpo_frontier" / "start.yaml"
 EVEN, HARDLY_WORSE = 0.5, 0.45  # preferred in so many of the pairs: better than it; at most five points worse
 INKS = {"reinforcement": "tab:green", "direct": "tab:orange", "imitation": "tab:purple", "decoding": "tab:gray"}
@@ -156,6 +157,17 @@ def about(tasks: Mapping[str, Comparison]) -> str:
     )
 
 
+def reward_models(tasks: Sequence[str]) -> str:
+    """How far the reward model of each task can be trusted: what learns from it can be no better."""
+    said = []
+    for task in tasks:
+        evaluations = (page.ROOT / RUNS / TASKS[task]).glob("evaluate-s*/summary.json")
+        right = [f["reward_model/accuracy"]["value"] for path in sorted(evaluations) if (f := page.read(path))]
+        if right:
+            said.append(f"{task} {page.said(page.estimate(right))}")
+    return f"The reward models order two answers of the start as the judge does in a share of: {'; '.join(said)} (a coin: 0.5)."
+
+
 def write() -> None:
     """The page and its figure."""
     looked = {task: page.comparison(HERE / f"{name}.yaml") for task, name in TASKS.items()}
@@ -167,7 +179,7 @@ def write() -> None:
     said = [f"**{task}.** {' '.join(found.conclusion)}" for task, found in tasks.items()]
     missing = [f"Not run yet: {', '.join(t for t in TASKS if t not in tasks)}."] if len(tasks) < len(TASKS) else []
     page.write(HERE, "Why reinforcement learning, and not supervised learning on the ranked answers?", about(tasks), rows,
-               *missing, "## In short", answer(rows), "## What each comparison concludes", *said,
+               *missing, "## In short", reward_models(list(tasks)), answer(rows), "## What each comparison concludes", *said,
                "![preferred to the start](win_rates.png)", "## Every method on every task", together(tasks))
 
 

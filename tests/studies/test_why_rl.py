@@ -1,5 +1,6 @@
 """The study's recipes read, and its verdicts and its answer follow the figures either way."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -66,3 +67,14 @@ def test_the_answer_counts_the_verdicts(study):
     rows = study.claims({"Seal Bay": compared(0.7, 0.05, 30), "stories": compared(0.3, 0.05, 30),
                          "film reviews": compared(0.7, 0.05, 30)})
     assert "- PPO beats DPO: reproduced on Seal Bay and film reviews; **not reproduced** on stories." in study.answer(rows)
+
+
+def test_the_page_says_how_far_the_reward_models_can_be_trusted(study, tmp_path, monkeypatch):
+    """Two evaluations of one task; the other has none yet."""
+    monkeypatch.setattr(study.page, "ROOT", tmp_path)
+    for seed, right in enumerate((0.5, 0.6)):
+        place = tmp_path / study.RUNS / "imdb" / f"evaluate-s{seed}"
+        place.mkdir(parents=True)
+        (place / "summary.json").write_text(json.dumps({"reward_model/accuracy": {"value": right}}))
+    said = study.reward_models(["Seal Bay", "film reviews"])
+    assert "film reviews 0.550" in said and "Seal Bay" not in said
