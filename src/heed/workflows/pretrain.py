@@ -122,18 +122,13 @@ def text_loss(policy, tokenizer, texts: list[str], length: int, micro_batch: int
 
 def text_losses(policy, tokenizer, texts: list[str], length: int, micro_batch: int) -> tuple[list[float], list[int], list[int]]:
     """-log p of each text (nats, EOS included), its tokens and its bytes, of at most its first `length` - 1 tokens."""
-    import torch
-
     from heed.language.batches import make_tokens
     from heed.language.chat import encode_completion
+    from heed.workflows.offline_rows import whole_logprobs
 
     start = tokenizer.eos_token_id  # what stands before a document in the blocks
     rows = make_tokens([[start]] * len(texts), [encode_completion(tokenizer, t)[: length - 1] for t in texts])
-    policy.eval()
-    with torch.no_grad():
-        parts = [-policy(rows.select(i)).logprobs.sum(1) for i in torch.arange(len(rows)).split(micro_batch)]
-    policy.train()
     tokens = rows.completion_lengths.tolist()
     read = [len(tokenizer.decode(r[:n], skip_special_tokens=True).encode())
             for r, n in zip(rows.completion_ids, tokens, strict=True)]
-    return torch.cat(parts).tolist(), tokens, read
+    return (-whole_logprobs(policy, rows, micro_batch)).tolist(), tokens, read
